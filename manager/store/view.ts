@@ -1,0 +1,89 @@
+import type { ClusterId, NetworkId, NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
+import type { Cluster, Network, Node, Revision, Service, Task } from '#proto/types/objects.ts';
+import type { Change, Expectation, TableName } from './changes.ts';
+
+/** One table at one moment. Rows are frozen; iteration is by id, ascending. */
+export interface TableView<Id extends string, Row> {
+  get(id: Id): Row | undefined;
+  readonly size: number;
+  all(): Iterable<Row>;
+}
+
+export interface NodeTable extends TableView<NodeId, Node> {}
+
+export interface NamedTable<Id extends string, Row> extends TableView<Id, Row> {
+  /** By exact name. */
+  byName(name: string): Row | undefined;
+}
+
+export interface TaskTable extends TableView<TaskId, Task> {
+  /** In order of (slot, id). */
+  byService(serviceId: ServiceId): readonly Task[];
+  byNode(nodeId: NodeId): readonly Task[];
+}
+
+/**
+ * The whole store at one version: immutable, cheap to take, safe to keep for the length of a request.
+ * Everything that decides, decides from one of these.
+ */
+export interface StoreView {
+  /** Raft index of the last entry applied. */
+  readonly version: number;
+  /** The cluster object; absent only before a new cluster's first entry. */
+  readonly cluster: Cluster | undefined;
+  readonly clusters: TableView<ClusterId, Cluster>;
+  readonly nodes: NodeTable;
+  readonly services: NamedTable<ServiceId, Service>;
+  readonly networks: NamedTable<NetworkId, Network>;
+  readonly tasks: TaskTable;
+  revision(serviceId: ServiceId, specVersion: number): Revision | undefined;
+}
+
+/**
+ * A view that changes can be applied to without touching the store: how a leader plans several steps (create,
+ * allocate, assign) and commits them as one entry. Its own changes carry the version `view.version + 1`.
+ */
+export interface Draft extends StoreView {
+  apply(change: Change): void;
+}
+
+/** What one applied transaction did to one row. `previous` is absent for a new row, `row` for a deleted one. */
+export type StoreEvent =
+  | RowEvent<'cluster', Cluster>
+  | RowEvent<'node', Node>
+  | RowEvent<'service', Service>
+  | RowEvent<'network', Network>
+  | RowEvent<'revision', Revision>
+  | RowEvent<'task', Task>;
+
+export interface RowEvent<Table extends TableName, Row> {
+  readonly table: Table;
+  readonly id: string;
+  readonly row?: Row;
+  readonly previous?: Row;
+}
+
+/** Everything one applied entry did, in order. */
+export interface EventBatch {
+  readonly version: number;
+  readonly events: readonly StoreEvent[];
+}
+
+export interface Store {
+  view(): StoreView;
+  /**
+   * Proposes a transaction and resolves with the version it got once this manager has applied it.
+   * ShoalError OUT_OF_SEQUENCE: an expectation did not hold, nothing was changed. UNAVAILABLE: this manager does not
+   * lead, or lost the lead; nothing was changed. DEADLINE_EXCEEDED: not known yet whether it was.
+   */
+  update(transaction: {
+    readonly expects?: readonly Expectation[];
+    readonly changes: readonly Change[];
+  }): Promise<number>;
+  /** A copy of the current view to plan in. */
+  draft(): Draft;
+  /** Calls back after each applied entry, in order, synchronously; the returned function ends it. */
+  subscribe(applied: (batch: EventBatch) => void): () => void;
+  /** Resolves when a view taken now shows everything acknowledged before the call (Raft ReadIndex). */
+  readBarrier(signal?: AbortSignal): Promise<void>;
+}
