@@ -48,6 +48,7 @@ export type Change =
       readonly nodeId?: NodeId;
       readonly desired: DesiredState;
       readonly startAfterMs?: number;
+      readonly attempt?: number;
     }
   /** New -> Pending, with the addresses chosen. */
   | {

@@ -157,6 +157,8 @@ export interface Task extends Stored {
   readonly desired: DesiredState;
   readonly status: TaskStatus;
   readonly networks: readonly NetworkAttachment[];
+  /** Restarts of this slot before it, in this spec version and its window (restart policy). */
+  readonly attempt?: number;
   /** When desired is Ready: not to be started before this (restart delay). */
   readonly startAfterMs?: number;
   /** Version at which desired became Shutdown or more: nodes that balance acknowledge at least this one. */
@@ -170,6 +172,8 @@ export interface TaskStatus {
   readonly atMs: number;
   readonly message: string;
   readonly error?: string;
+  /** When it first was Running, on the node's clock; kept in every later status. */
+  readonly startedAtMs?: number;
   readonly container?: { readonly id: string; readonly pid?: number; readonly exitCode?: number };
   /** First of the 16 mesh addresses of the task's container, chosen by its node; absent without published ports. */
   readonly meshAddr?: string;

@@ -1,0 +1,27 @@
+import type { NodeId } from '#proto/types/ids.ts';
+import type { Change, TableName } from '../store/changes.ts';
+import type { Draft } from '../store/view.ts';
+
+/** What a leader knows beside the store, and may lose with the lead. */
+export interface Situation {
+  readonly nowMs: number;
+  /** The version up to which each node's data plane is known to be in place. */
+  readonly networkReady: ReadonlyMap<NodeId, number>;
+}
+
+export interface Plan {
+  readonly changes: readonly Change[];
+  /** Look again at this wall-clock time, even if nothing changes until then. */
+  readonly wakeAtMs?: number;
+}
+
+/**
+ * One brain of the leader: pure, level-triggered, and safe to run at any time: from the same view it plans the same
+ * changes, and a plan that was carried out leaves nothing to plan. `plan` may read the draft only; the loop applies what
+ * it returns to the draft before the next controller looks, and commits all of it as one entry.
+ */
+export interface Controller {
+  readonly name: string;
+  readonly wakesOn: readonly TableName[];
+  plan(view: Draft, situation: Situation): Plan;
+}
