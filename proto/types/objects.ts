@@ -144,6 +144,8 @@ export interface Revision extends Stored {
   /** The service's name and labels at that version: tasks carry them. */
   readonly serviceName: string;
   readonly serviceLabels?: LabelMap;
+  /** The ports of the service's endpoint spec at that version: what its tasks are to listen on and bind. */
+  readonly ports?: readonly PortConfig[];
 }
 
 export interface Task extends Stored {
