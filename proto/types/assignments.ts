@@ -97,6 +97,37 @@ export interface Assigned extends NetworkState {
   readonly revisions: ReadonlyMap<string, Revision>;
 }
 
+/**
+ * What changed for a node since the version it knows; nothing more is sent once a node knows the whole.
+ * Puts replace by key; removing what is not there is no error.
+ */
+export interface AssignmentDiff {
+  /** It is the whole: the node forgets what it knew. */
+  readonly complete: boolean;
+  /** The version that the changes apply to; 0 when complete. */
+  readonly appliesTo: number;
+  readonly version: number;
+  /** Absent: unchanged. */
+  readonly self?: NodeSelf;
+  readonly putTasks: readonly AssignedTask[];
+  readonly removeTasks: readonly TaskId[];
+  readonly putRevisions: readonly Revision[];
+  readonly removeRevisions: readonly RevisionKey[];
+  readonly putPeers: readonly NetworkPeer[];
+  readonly removePeers: readonly NodeId[];
+  readonly putNetworks: readonly NetworkInfo[];
+  readonly removeNetworks: readonly NetworkId[];
+  readonly putServices: readonly ServiceInfo[];
+  readonly removeServices: readonly ServiceId[];
+  readonly putEndpoints: readonly EndpointInfo[];
+  readonly removeEndpoints: readonly TaskId[];
+}
+
+export interface RevisionKey {
+  readonly serviceId: ServiceId;
+  readonly specVersion: number;
+}
+
 /** Key of a revision in `Assigned.revisions`. */
 export function revisionKey(serviceId: ServiceId, specVersion: number): string {
   return `${serviceId}/${specVersion}`;
