@@ -78,6 +78,8 @@ export interface Containers {
   wait(idOrName: string, condition: WaitCondition, signal?: AbortSignal): Promise<ContainerExit>;
   /** Resolves when its health is known and good; at once without a health check. Throws when it ends or fails. */
   healthy(idOrName: string, signal: AbortSignal): Promise<void>;
+  /** Resolves when its health check has failed too often (`unhealthy`); rejects when the signal aborts. */
+  becameUnhealthy(idOrName: string, signal: AbortSignal): Promise<void>;
   summary(idOrName: string): ContainerSummary;
   /** All that carry this label, with this value when given. */
   withLabel(label: string, value?: string): ContainerSummary[];

@@ -10,6 +10,9 @@ export interface TaskContext {
   readonly networks: readonly NetworkInfo[];
 }
 
+/** Key of a task in what runs it. */
+export type TaskKey = AssignedTask['id'];
+
 /** What running things adds to a task's status: container, addresses, ports. */
 export type RunInfo = Pick<TaskStatus, 'container' | 'meshAddr' | 'ports'>;
 
@@ -43,8 +46,8 @@ export interface Executor {
   /** What this node is and has; asked again every 20 s. */
   describe(): Promise<NodeDescription>;
   controller(context: TaskContext): TaskController;
-  /** Ids of tasks that something is left of on this node, whoever made it; what nobody asks for is removed. */
-  leftovers(): Promise<readonly string[]>;
+  /** Removes what is left on this node of any task that is not in `keep`. */
+  sweep(keep: ReadonlySet<TaskKey>, signal: AbortSignal): Promise<void>;
   /** Brings the data plane to this state; resolves when packets go that way. */
   applyNetwork(state: NetworkState): Promise<void>;
 }
