@@ -34,8 +34,11 @@ export const LIMITS = {
   taskHistoryPerSlot: 5,
   /** Status reports an agent keeps for a manager it cannot reach. */
   statusReportsWaitingMax: 10_000,
-  /** How long a task that leaves waits for every balancing node to say so, before it stops all the same. */
-  releaseWaitMsMax: 5_000,
+  /**
+   * How long a task that leaves waits for every balancing node to say so, before it stops all the same: longer than it
+   * takes to find a node down, which releases it.
+   */
+  releaseWaitMsMax: 20_000,
   /** How long a task that left the balancing waits for its last connections. */
   drainMsMax: 5_000,
   /** How long a task with ports may take to listen before it is called running anyway. */
@@ -46,4 +49,8 @@ export const LIMITS = {
 
 assert(LIMITS.raftEntryBytesMax * 2 < LIMITS.raftMessageBytesMax, 'an entry and its envelope fit a message');
 assert(LIMITS.raftMessageBytesMax < LIMITS.grpcMessageBytesMax, 'a Raft message fits a gRPC message');
+assert(
+  LIMITS.releaseWaitMsMax > LIMITS.heartbeatPeriodMs * LIMITS.heartbeatMissesMax,
+  'a node that does not answer is found down before anybody stops waiting for it',
+);
 assert(LIMITS.raftHeartbeatTicks * 2 < LIMITS.raftElectionTicks, 'a lost heartbeat is no election');

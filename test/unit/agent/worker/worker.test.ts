@@ -1,6 +1,7 @@
 import test from 'ava';
 import { MockExecutor } from '#agent/exec/mock/mock-executor.ts';
 import { type TaskRecord, Worker } from '#agent/worker/worker.ts';
+import { LIMITS } from '#proto/base/limits.ts';
 import { nullLog } from '#proto/base/log.ts';
 import type { TaskId } from '#proto/types/ids.ts';
 import { TaskState } from '#proto/types/states.ts';
@@ -77,7 +78,7 @@ test('worker: a release that never comes does not keep a task for ever', async (
   worker.assign(assigned([assignedTask('a')]));
   await clock.advance(1);
   worker.assign(assigned([assignedTask('a', { desired: Shutdown })]));
-  await clock.advance(5_001);
+  await clock.advance(LIMITS.releaseWaitMsMax + 1);
   t.is(last('a')?.state, Shutdown);
   await worker[Symbol.asyncDispose]();
 });
