@@ -65,7 +65,10 @@ export type Change =
   | { readonly kind: 'releaseTask'; readonly taskId: TaskId }
   | { readonly kind: 'allocateService'; readonly serviceId: ServiceId; readonly endpoint: Endpoint }
   | { readonly kind: 'setUpdateStatus'; readonly serviceId: ServiceId; readonly update: UpdateStatus }
-  /** Swaps spec and previousSpec (a new specVersion, hence a new revision) and sets the status in one step. */
+  /**
+   * Swaps spec and previousSpec (a new specVersion, hence a new revision) and sets the status in one step, with the new
+   * specVersion as its targetVersion: nobody can know that number before.
+   */
   | { readonly kind: 'rollBackService'; readonly serviceId: ServiceId; readonly update?: UpdateStatus }
   | {
       readonly kind: 'allocateNetwork';
