@@ -1,0 +1,44 @@
+import { newPrivateKey, signingRequest } from '#agent/session/keys.ts';
+import { issueCertificate, nodeIdOf, requestedKey } from '#manager/ca/issue.ts';
+import { createRootCa } from '#manager/ca/root.ts';
+import { systemClock } from '#proto/base/clock.ts';
+import { systemRandom } from '#proto/base/random.ts';
+import { HeldIdentity } from '#proto/rpc/identity.ts';
+import type { PeerIdentity } from '#proto/rpc/types.ts';
+import { type ClusterId, newId } from '#proto/types/ids.ts';
+import type { RootCa } from '#proto/types/objects.ts';
+import type { NodeRole } from '#proto/types/states.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+/** A node of a test: who it is, and the identity that shows it. */
+export interface TestNode extends PeerIdentity {
+  readonly identity: HeldIdentity;
+}
+
+/** A cluster's root, as far as certificates go. */
+export interface TestCa {
+  readonly root: RootCa;
+  readonly clusterId: ClusterId;
+  /** A new node. `ageMs`: how long ago its certificate of 90 days was issued. */
+  node(role: NodeRole, ageMs?: number): Promise<TestNode>;
+}
+
+export async function testCa(): Promise<TestCa> {
+  const modules = { clock: systemClock, random: systemRandom };
+  const root = await createRootCa(modules);
+  const clusterId = newId<'cluster'>(systemRandom);
+  return {
+    root,
+    clusterId,
+    async node(role, ageMs = 0) {
+      const key = newPrivateKey();
+      const publicKey = await requestedKey(await signingRequest(key));
+      const peer = { nodeId: nodeIdOf(publicKey), role, clusterId };
+      const clock = { wallMs: () => systemClock.wallMs() - ageMs };
+      const subject = { ...peer, lifetimeMs: 90 * DAY_MS };
+      const { certificate } = await issueCertificate(root, subject, publicKey, { ...modules, clock });
+      return { ...peer, identity: new HeldIdentity({ certificate, key, roots: root.certificate }) };
+    },
+  };
+}
