@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { down, type LocalCluster, up } from '../local/cluster.ts';
+import { METRICS_PORT } from '../local/daemon.ts';
 import { type Report, reportOf, tableOf } from './report.ts';
 import { type Progress, Scenario, serviceUrl } from './scenario.ts';
 import { openScreen, type Screen } from './screen.ts';
@@ -82,7 +83,7 @@ async function play(scenario: Scenario, cluster: LocalCluster, screen: Screen): 
 }
 
 function dashboardUrl(cluster: LocalCluster): string {
-  return `http://${cluster.nodes[0]?.address}:2380/`;
+  return `http://${cluster.nodes[0]?.address}:${METRICS_PORT}/`;
 }
 
 function invite(cluster: LocalCluster): void {

@@ -20,6 +20,8 @@ export interface LocalNode {
 }
 
 const SHOALD = join(import.meta.dirname, '..', 'bin', 'shoald');
+/** Where the local nodes serve their metrics and their page (the port of dockerd's documentation). */
+export const METRICS_PORT = 9323;
 const START_WAIT_MS = 30_000;
 const STOP_WAIT_MS = 20_000;
 const POLL_MS = 20;
@@ -54,7 +56,14 @@ function inside(node: LocalNode, ...command: string[]): string[] {
 function flagsOf(node: LocalNode): string[] {
   return [
     ...['--data-root', node.dataRoot, '--exec-root', node.execRoot, '--pidfile', node.pidFile],
-    ...['-H', `unix://${node.socket}`, '--hostname', node.name],
+    ...[
+      '-H',
+      `unix://${node.socket}`,
+      '--hostname',
+      node.name,
+      '--metrics-addr',
+      `${node.address}:${METRICS_PORT}`,
+    ],
   ];
 }
 
