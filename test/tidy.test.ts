@@ -29,7 +29,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'proto/rpc': { sees: ['proto'], packages: ['@grpc/grpc-js', 'protobufjs/light.js'] },
   'proto/http': { sees: ['proto'], packages: [] },
   'proto/generate.ts': { sees: [], packages: ['protobufjs'] },
-  scheduler: { sees: ['scheduler', 'proto/types', 'proto/base'], packages: [], pure: true },
+  scheduler: {
+    sees: ['scheduler', 'proto/types', 'proto/base'],
+    packages: ['ip-address'],
+    pure: true,
+  },
   'manager/raft/src': { sees: ['manager/raft/src'], packages: [], pure: true },
   'manager/raft/testing': { sees: ['manager/raft/src', 'manager/raft/testing'], packages: [] },
   'manager/raft/test': {
@@ -38,6 +42,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   'manager/raft/examples': { sees: ['manager/raft'], packages: [] },
   'manager/consensus': { sees: ['proto', 'manager/consensus'], packages: ['raft-ts'] },
+  'manager/store/apply': {
+    sees: ['manager/store', 'proto/types', 'proto/base'],
+    packages: [],
+    pure: true,
+  },
   'manager/store': { sees: ['proto', 'manager/store', 'manager/consensus'], packages: ['sorted-btree'] },
   'manager/orchestrator': {
     sees: ['manager/orchestrator', 'manager/store', 'proto/types', 'proto/base', 'scheduler'],

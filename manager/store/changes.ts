@@ -26,21 +26,30 @@ type Unstored<T> = Omit<T, 'version' | 'createdAtMs' | 'updatedAtMs'>;
  * by naming its service and slot, and what it runs is the service's revision at that moment.
  *
  * Applying a change is deterministic and total: a change whose object is gone is skipped, so a plan made a moment
- * ago can't break; what must not race is guarded by the transaction's expectations.
+ * ago can't break; what must not race is guarded by the transaction's expectations. A put always gives its row a new
+ * version; every other change that would change nothing leaves the row and its version alone.
+ *
+ * Two things refuse the whole transaction, as an expectation does that does not hold:
+ * - CONFLICT: a service or network would get the name of another one that is not pendingDelete.
+ * - OUT_OF_SEQUENCE: a service's spec would change for the second time at one version (a revision is named by it).
  */
 export type Change =
   | { readonly kind: 'putCluster'; readonly cluster: Unstored<Cluster> }
   | { readonly kind: 'putNode'; readonly node: Unstored<Node> }
   /**
-   * Creates or changes a service by its spec alone: the row keeps its endpoint, update status and serials. A spec
-   * that differs from the stored one moves that one to previousSpec and adds a revision.
+   * Creates or changes a service by its spec alone: the row keeps its endpoint, update status and serials, and
+   * pendingDelete unless given. A spec that differs from the stored one moves that one to previousSpec and adds a
+   * revision; revisions are dropped when neither their service (as current or previous) nor a task refers to them.
    */
   | {
       readonly kind: 'putService';
       readonly service: Pick<Service, 'id' | 'spec'> & Partial<Pick<Service, 'pendingDelete'>>;
     }
   | { readonly kind: 'putNetwork'; readonly network: Unstored<Network> }
-  /** New task in state New; its id is deriveTaskId(service, epoch, tasksMade). */
+  /**
+   * New task in state New, of the service's present revision; its id is deriveTaskId(service, epoch, tasksMade).
+   * Counting tasksMade is no new version of the service, and no event.
+   */
   | {
       readonly kind: 'createTask';
       readonly serviceId: ServiceId;
@@ -56,23 +65,28 @@ export type Change =
       readonly taskId: TaskId;
       readonly networks: readonly NetworkAttachment[];
     }
-  /** Pending -> Assigned. */
+  /** Pending -> Assigned, if the node is still there. */
   | { readonly kind: 'assignTask'; readonly taskId: TaskId; readonly nodeId: NodeId }
   /** Only ever grows; at Shutdown and above the task's leavingVersion is set. */
   | { readonly kind: 'setDesired'; readonly taskId: TaskId; readonly desired: DesiredState }
-  /** States only grow; an equal state may refresh message, container and addresses. */
+  /**
+   * States only grow; an equal state may refresh message, container and addresses. startedAtMs, once known, stays
+   * when the new status has none.
+   */
   | { readonly kind: 'setTaskStatus'; readonly taskId: TaskId; readonly status: TaskStatus }
   | { readonly kind: 'releaseTask'; readonly taskId: TaskId }
   | { readonly kind: 'allocateService'; readonly serviceId: ServiceId; readonly endpoint: Endpoint }
   | { readonly kind: 'setUpdateStatus'; readonly serviceId: ServiceId; readonly update: UpdateStatus }
   /**
    * Swaps spec and previousSpec (a new specVersion, hence a new revision) and sets the status in one step, with the new
-   * specVersion as its targetVersion: nobody can know that number before.
+   * specVersion as its targetVersion: nobody can know that number before. An absent status stays as it was. Skipped
+   * where there is no previousSpec.
    */
   | { readonly kind: 'rollBackService'; readonly serviceId: ServiceId; readonly update?: UpdateStatus }
   | {
       readonly kind: 'allocateNetwork';
       readonly networkId: NetworkId;
+      /** Absent: as it was. */
       readonly vni?: number;
       readonly ipam: readonly IpamConfig[];
     }
@@ -81,6 +95,7 @@ export type Change =
       readonly kind: 'setNodeStatus';
       readonly nodeId: NodeId;
       readonly status: NodeStatus;
+      /** Absent: as it was. */
       readonly description?: NodeDescription;
     }
   /** Absent manager: the node is none any more. */
@@ -91,16 +106,20 @@ export type Change =
       readonly role: NodeRole;
       readonly certificateExpiresAtMs: number;
     }
+  /** A service that still has tasks only becomes pendingDelete; whoever reaps its last task deletes it again. */
   | {
       readonly kind: 'delete';
       readonly table: Exclude<TableName, 'cluster' | 'revision'>;
       readonly id: string;
     };
 
+/** One kind of change. */
+export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
+
 /**
  * What must still hold when the transaction is applied: version 0 = no such object; else the object exists and has
  * this version. For a service it is enough that its spec has not changed since (specVersion <= version <= its
- * version), so that an update status written in between fails nobody's update.
+ * version), so that an update status written in between fails nobody's update. Revisions are named by revisionKey().
  */
 export interface Expectation {
   readonly table: TableName;

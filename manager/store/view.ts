@@ -12,7 +12,7 @@ export interface TableView<Id extends string, Row> {
 export interface NodeTable extends TableView<NodeId, Node> {}
 
 export interface NamedTable<Id extends string, Row> extends TableView<Id, Row> {
-  /** By exact name. */
+  /** By exact name, among those that are not pendingDelete: of these, one has a name at a time. */
   byName(name: string): Row | undefined;
 }
 
@@ -44,10 +44,14 @@ export interface StoreView {
  * allocate, assign) and commits them as one entry. Its own changes carry the version `view.version + 1`.
  */
 export interface Draft extends StoreView {
+  /** Throws what would refuse a transaction (see Change), and then has changed nothing. */
   apply(change: Change): void;
 }
 
-/** What one applied transaction did to one row. `previous` is absent for a new row, `row` for a deleted one. */
+/**
+ * What one applied transaction did to one row, however many of its changes did so. `previous` is absent for a new row,
+ * `row` for a deleted one. A revision's id is its revisionKey().
+ */
 export type StoreEvent =
   | RowEvent<'cluster', Cluster>
   | RowEvent<'node', Node>
@@ -63,7 +67,10 @@ export interface RowEvent<Table extends TableName, Row> {
   readonly previous?: Row;
 }
 
-/** Everything one applied entry did, in order. */
+/**
+ * Everything one applied entry did, in order; nothing, where it changed nothing. After a snapshot was taken over, one
+ * batch tells everything that is different.
+ */
 export interface EventBatch {
   readonly version: number;
   readonly events: readonly StoreEvent[];
@@ -73,8 +80,10 @@ export interface Store {
   view(): StoreView;
   /**
    * Proposes a transaction and resolves with the version it got once this manager has applied it.
-   * ShoalError OUT_OF_SEQUENCE: an expectation did not hold, nothing was changed. UNAVAILABLE: this manager does not
-   * lead, or lost the lead; nothing was changed. DEADLINE_EXCEEDED: not known yet whether it was.
+   * ShoalError OUT_OF_SEQUENCE: an expectation did not hold, nothing was changed. CONFLICT: a name is taken (see
+   * Change), nothing was changed. INVALID_ARGUMENT: it can't be written, or is too large. UNAVAILABLE: this manager does
+   * not lead, or lost the lead, or too many writes wait; nothing was changed. DEADLINE_EXCEEDED: not known yet whether
+   * it was.
    */
   update(transaction: {
     readonly expects?: readonly Expectation[];
@@ -84,6 +93,11 @@ export interface Store {
   draft(): Draft;
   /** Calls back after each applied entry, in order, synchronously; the returned function ends it. */
   subscribe(applied: (batch: EventBatch) => void): () => void;
+  /**
+   * Subscribes, after first telling everything since `version` that is still remembered: how a watcher goes on where it
+   * stopped. Undefined when that is too long ago: take a view, and watch from its version.
+   */
+  watchFrom(version: number, applied: (batch: EventBatch) => void): (() => void) | undefined;
   /** Resolves when a view taken now shows everything acknowledged before the call (Raft ReadIndex). */
   readBarrier(signal?: AbortSignal): Promise<void>;
 }

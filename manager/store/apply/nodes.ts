@@ -1,0 +1,45 @@
+import type { NodeId } from '#proto/types/ids.ts';
+import type { ManagerStatus } from '#proto/types/objects.ts';
+import type { ChangeOf } from '../changes.ts';
+import { sameValue } from '../same.ts';
+import type { Unstamped, Writer } from './writer.ts';
+
+/** Nodes: what each writer may say of them, without touching what others said. */
+
+export function allocateNode(writer: Writer, id: NodeId, meshIndex: number): void {
+  changeNode(writer, id, (node) => ({ ...node, meshIndex }));
+}
+
+export function setNodeStatus(
+  writer: Writer,
+  { nodeId, status, description }: ChangeOf<'setNodeStatus'>,
+): void {
+  changeNode(writer, nodeId, (node) => ({
+    ...node,
+    status,
+    ...(description === undefined ? {} : { description }),
+  }));
+}
+
+export function setManagerStatus(writer: Writer, id: NodeId, manager?: ManagerStatus): void {
+  changeNode(writer, id, ({ manager: _, ...node }) => (manager === undefined ? node : { ...node, manager }));
+}
+
+export function setNodeRole(
+  writer: Writer,
+  { nodeId, role, certificateExpiresAtMs }: ChangeOf<'setNodeRole'>,
+): void {
+  changeNode(writer, nodeId, (node) => ({ ...node, role, certificateExpiresAtMs }));
+}
+
+/** Nothing is written where nothing would change. */
+function changeNode(
+  writer: Writer,
+  id: NodeId,
+  change: (node: Unstamped<'node'>) => Unstamped<'node'>,
+): void {
+  const node = writer.tables.get('node', id);
+  if (node === undefined) return;
+  const changed = change(node);
+  if (!sameValue(node, changed)) writer.put('node', changed);
+}

@@ -1,0 +1,154 @@
+import { setImmediate } from 'node:timers/promises';
+import { ShoalError } from '#proto/base/errors.ts';
+import { cluster } from '#proto/convert/cluster.ts';
+import { network } from '#proto/convert/network.ts';
+import { node } from '#proto/convert/node.ts';
+import { revision, service } from '#proto/convert/service.ts';
+import type { Converter } from '#proto/convert/shape.ts';
+import { task } from '#proto/convert/task.ts';
+import type { SnapshotRecord } from '#proto/gen/shoal.ts';
+import { decode, encode } from '#proto/rpc/codec.ts';
+import type { TableName } from './changes.ts';
+import { type Rows, TABLES, Tables } from './tables.ts';
+
+/*
+ * A snapshot is a stream of records: a header, every row, a trailer with their count. Each record is a SnapshotRecord
+ * behind its length (4 bytes, big-endian). Where the stream is cut into chunks means nothing.
+ */
+
+const FORMAT = 1;
+const LENGTH_BYTES = 4;
+/** What is written or read before others get their turn: a millisecond or so of work. */
+const SLICE_BYTES = 64 * 1024;
+/** No row is larger than the entry that wrote it, by far. */
+const RECORD_BYTES_MAX = 16 * 1024 * 1024;
+
+/** How the rows of each table travel; tables are named as the record's fields are. */
+const converters: {
+  readonly [Table in TableName]: Converter<Rows[Table], NonNullable<SnapshotRecord[Table]>>;
+} = {
+  cluster,
+  node,
+  service,
+  network,
+  revision,
+  task,
+};
+
+/** The rows as chunks of a snapshot. The tables must not change until the last was taken. */
+export async function* writeSnapshot(tables: Tables, version: number): AsyncGenerator<Uint8Array> {
+  let slice: Uint8Array[] = [];
+  let sliceBytes = 0;
+  for (const record of recordsOf(tables, version)) {
+    const bytes = encode('SnapshotRecord', record);
+    slice.push(lengthOf(bytes), bytes);
+    sliceBytes += LENGTH_BYTES + bytes.length;
+    if (sliceBytes < SLICE_BYTES) continue;
+    yield Buffer.concat(slice);
+    slice = [];
+    sliceBytes = 0;
+    await setImmediate();
+  }
+  yield Buffer.concat(slice);
+}
+
+function* recordsOf(tables: Tables, version: number): Generator<SnapshotRecord> {
+  let rows = 0;
+  yield { header: { format: FORMAT, version } };
+  for (const table of TABLES) {
+    const converter = converters[table] as Converter<unknown, unknown>;
+    for (const row of tables.all(table)) {
+      rows++;
+      yield { [table]: converter.toWire(row) };
+    }
+  }
+  yield { trailer: { rows } };
+}
+
+function lengthOf(bytes: Uint8Array): Uint8Array {
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32BE(bytes.length);
+  return length;
+}
+
+/** The tables that a snapshot holds, and their version. Throws ShoalError INTERNAL on what is no whole snapshot. */
+export async function readSnapshot(
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<{ tables: Tables; version: number }> {
+  const reader = new SnapshotReader();
+  let sliceBytes = 0;
+  for await (const bytes of cut(chunks)) {
+    reader.read(decode('SnapshotRecord', bytes));
+    sliceBytes += bytes.length;
+    if (sliceBytes < SLICE_BYTES) continue;
+    sliceBytes = 0;
+    await setImmediate();
+  }
+  return reader.finish();
+}
+
+/** Records out of chunks. */
+async function* cut(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    rest = Buffer.concat([rest, chunk]);
+    let offset = 0;
+    for (let end = endOfRecord(rest, offset); end <= rest.length; end = endOfRecord(rest, offset)) {
+      yield rest.subarray(offset + LENGTH_BYTES, end);
+      offset = end;
+    }
+    rest = rest.subarray(offset);
+  }
+  if (rest.length > 0) throw broken('it ends in the middle of a record');
+}
+
+/** Infinity while not even the length is there. */
+function endOfRecord(bytes: Buffer, offset: number): number {
+  if (bytes.length < offset + LENGTH_BYTES) return Number.POSITIVE_INFINITY;
+  const length = bytes.readUInt32BE(offset);
+  if (length > RECORD_BYTES_MAX) throw broken(`it has a record of ${length} bytes`);
+  return offset + LENGTH_BYTES + length;
+}
+
+class SnapshotReader {
+  readonly #tables = new Tables();
+  #version: number | undefined;
+  #rows = 0;
+  #complete = false;
+
+  read(record: SnapshotRecord): void {
+    if (this.#complete) throw broken('it goes on after its end');
+    if (this.#version === undefined) this.#readHeader(record);
+    else if (record.trailer) this.#readTrailer(record.trailer.rows);
+    else this.#readRow(record);
+  }
+
+  finish(): { tables: Tables; version: number } {
+    if (this.#version === undefined || !this.#complete) throw broken('it has no end');
+    return { tables: this.#tables, version: this.#version };
+  }
+
+  #readHeader({ header }: SnapshotRecord): void {
+    if (!header) throw broken('it has no header');
+    if (header.format !== FORMAT)
+      throw broken(`it has format ${header.format}, and this version of Shoal reads format ${FORMAT}`);
+    this.#version = header.version;
+  }
+
+  #readRow(record: SnapshotRecord): void {
+    const table = TABLES.find((each) => record[each]);
+    if (table === undefined) throw broken('it has a record of no kind that this version of Shoal knows');
+    const converter = converters[table] as Converter<unknown, unknown>;
+    this.#tables.put(table, converter.fromWire(record[table]) as Rows[typeof table]);
+    this.#rows++;
+  }
+
+  #readTrailer(rows: number): void {
+    if (rows !== this.#rows) throw broken(`it should have ${rows} rows, and has ${this.#rows}`);
+    this.#complete = true;
+  }
+}
+
+function broken(what: string): ShoalError {
+  return new ShoalError('INTERNAL', `snapshot of the store can't be read: ${what}`);
+}
