@@ -18,14 +18,13 @@ import type { KeyRing } from './keys.ts';
 
 /** Writes start at a multiple of this, so that none touches a block that was synced before. */
 export const BLOCK_BYTES = 4096;
-/** What a record takes beside its content, and its padding. */
-export const RECORD_OVERHEAD_BYTES = 48 + 8;
+/** What a record starts with, before its content. */
+export const RECORD_HEADER_BYTES = 48;
 
 const FORMAT = 1;
 const SALT_BYTES = 16;
 const HEADER_BYTES = 52;
 const RECORD_MAGIC = 0x6c6f6873;
-const RECORD_HEADER_BYTES = 48;
 const RECORD_ALIGN_BYTES = 8;
 
 export interface FileHeader {
@@ -128,6 +127,11 @@ export class Sealer {
   /** How many bytes `seal` writes for content of this size. */
   static sizeOf(contentBytes: number): number {
     return alignUp(RECORD_HEADER_BYTES + contentBytes, RECORD_ALIGN_BYTES);
+  }
+
+  /** What a record's header says about the size of its content, before anything of it was checked. */
+  static lengthIn(header: Buffer): number {
+    return header.readUInt32LE(4);
   }
 
   /** Writes a record at `at` and gives back where the next one goes. A label's sequence number is used once only. */

@@ -1,0 +1,263 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { Random } from '#proto/base/random.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import type { KeyRing } from './keys.ts';
+import {
+  alignUp,
+  BLOCK_BYTES,
+  damaged,
+  decodeHeader,
+  encodeHeader,
+  type FileKind,
+  newSalt,
+  RECORD_HEADER_BYTES,
+  type RecordLabel,
+  Sealer,
+} from './sealed.ts';
+import { decodeSnapshotInfo, encodeSnapshotInfo, type SnapshotInfo } from './wire.ts';
+
+/*
+ * Snapshots on disk: the header block, a record that says what the snapshot is, the pieces of its data, and an empty
+ * last record without which the file is not whole. A snapshot is written under a temporary name and renamed when all
+ * of it is durable, so that a name without suffix is always a whole one.
+ */
+
+export const SNAPSHOT: FileKind = { magic: 'SHOALSNP', name: 'Raft snapshot' };
+
+const SUFFIX = '.snapshot';
+const TEMPORARY = '.tmp';
+/** Synced as it is written, a little at a time: one sync of it all would hold up the log. */
+const SYNC_EVERY_BYTES = 1024 * 1024;
+/** The most a piece may hold. */
+export const PIECE_BYTES_MAX = 1024 * 1024;
+
+export interface SnapshotsOpts {
+  readonly directory: string;
+  /** How many are kept, the newest included. */
+  readonly keep: number;
+}
+
+export interface SnapshotsModules {
+  readonly disk: Disk;
+  readonly keys: KeyRing;
+  readonly random: Random;
+}
+
+/** The snapshots of one state directory. */
+export class Snapshots {
+  readonly #opts: SnapshotsOpts;
+  readonly #modules: SnapshotsModules;
+  #latest: SnapshotInfo | undefined;
+  #named = 0;
+
+  /** Opens the directory; what a crash left half-written is removed. */
+  constructor(opts: SnapshotsOpts, modules: SnapshotsModules) {
+    this.#opts = opts;
+    this.#modules = modules;
+    modules.disk.makeDirectory(opts.directory);
+    for (const name of modules.disk.list(opts.directory))
+      if (name.endsWith(TEMPORARY)) modules.disk.remove(`${opts.directory}/${name}`);
+    const newest = this.#names().at(-1);
+    if (newest !== undefined) this.#latest = this.#withReader(newest, (reader) => reader.info);
+  }
+
+  /** The newest whole snapshot. */
+  get latest(): SnapshotInfo | undefined {
+    return this.#latest;
+  }
+
+  /** Starts writing a snapshot; it exists once commit() returned. */
+  create(info: SnapshotInfo): SnapshotWriter {
+    this.#named += 1;
+    const temporary = `${this.#opts.directory}/${this.#named}${TEMPORARY}`;
+    return new SnapshotWriter(temporary, info, this.#modules, () => this.#install(temporary, info));
+  }
+
+  /** Opens a snapshot for reading; it stays readable when a newer one takes its place meanwhile. */
+  read(info: Pick<SnapshotInfo, 'index' | 'term'>): SnapshotReader {
+    return this.#open(nameOf(info));
+  }
+
+  /** Whether this very snapshot is there whole. */
+  has(info: Pick<SnapshotInfo, 'index' | 'term'>): boolean {
+    return this.#names().includes(nameOf(info));
+  }
+
+  /** Every snapshot there is, oldest first. */
+  list(): SnapshotInfo[] {
+    return this.#names().map((name) => this.#withReader(name, (reader) => reader.info));
+  }
+
+  #install(temporary: string, info: SnapshotInfo): void {
+    const { disk } = this.#modules;
+    disk.rename(temporary, `${this.#opts.directory}/${nameOf(info)}`);
+    disk.syncDirectory(this.#opts.directory);
+    if (this.#latest === undefined || this.#latest.index <= info.index) this.#latest = info;
+    const old = this.#names().slice(0, -this.#opts.keep);
+    for (const name of old) disk.remove(`${this.#opts.directory}/${name}`);
+  }
+
+  #names(): string[] {
+    return this.#modules.disk.list(this.#opts.directory).filter((name) => name.endsWith(SUFFIX));
+  }
+
+  #open(name: string): SnapshotReader {
+    return new SnapshotReader(`${this.#opts.directory}/${name}`, this.#modules);
+  }
+
+  #withReader<T>(name: string, use: (reader: SnapshotReader) => T): T {
+    const reader = this.#open(name);
+    try {
+      return use(reader);
+    } finally {
+      reader.close();
+    }
+  }
+}
+
+function nameOf({ index, term }: Pick<SnapshotInfo, 'index' | 'term'>): string {
+  return `${String(index).padStart(16, '0')}-${String(term).padStart(16, '0')}${SUFFIX}`;
+}
+
+/** A snapshot that is being written, piece by piece. After a failure only abort() is left. */
+export class SnapshotWriter {
+  readonly info: SnapshotInfo;
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #file: DiskFile;
+  readonly #sealer: Sealer;
+  readonly #install: () => void;
+  #sequence = 0;
+  #at = BLOCK_BYTES;
+  #unsynced = 0;
+  #bytes = 0;
+  #ended = false;
+
+  constructor(path: string, info: SnapshotInfo, modules: SnapshotsModules, install: () => void) {
+    const { disk, keys, random } = modules;
+    this.info = info;
+    this.#disk = disk;
+    this.#path = path;
+    this.#install = install;
+    const header = { number: info.index, firstSequence: 0, keyId: keys.current.id, salt: newSalt(random) };
+    this.#sealer = new Sealer(SNAPSHOT, header, keys);
+    this.#file = disk.open(path, 'create');
+    this.#guarded(() => {
+      this.#file.write(encodeHeader(SNAPSHOT, header), 0);
+      this.#record(encodeSnapshotInfo(info), false);
+    });
+  }
+
+  /** How many bytes of data it has so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  write(piece: Uint8Array): void {
+    for (let from = 0; from < piece.length; from += PIECE_BYTES_MAX)
+      this.#guarded(() => this.#record(piece.subarray(from, from + PIECE_BYTES_MAX), false));
+    this.#bytes += piece.length;
+  }
+
+  /** Makes the snapshot durable and puts it in place; older ones than are kept go. */
+  commit(): void {
+    this.#guarded(() => {
+      this.#record(new Uint8Array(), true);
+      this.#file.sync();
+      this.#file.close();
+      this.#install();
+    });
+    this.#ended = true;
+  }
+
+  /** Gives it up, leaving nothing behind; harmless once it ended. */
+  abort(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#file.close();
+    this.#disk.remove(this.#path);
+  }
+
+  #guarded(work: () => void): void {
+    if (this.#ended) throw new ShoalError('CANCELLED', 'writing this snapshot was given up');
+    try {
+      work();
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+  }
+
+  #record(content: Uint8Array, last: boolean): void {
+    const bytes = Buffer.alloc(Sealer.sizeOf(content.length));
+    const label: RecordLabel = { sequence: this.#sequence, group: 0, last };
+    this.#sealer.seal(bytes, 0, label, content);
+    this.#file.write(bytes, this.#at);
+    this.#sequence += 1;
+    this.#at += bytes.length;
+    this.#unsynced += bytes.length;
+    if (this.#unsynced < SYNC_EVERY_BYTES) return;
+    this.#file.sync();
+    this.#unsynced = 0;
+  }
+}
+
+/** A snapshot that is being read. Throws FAILED_PRECONDITION where it is damaged. */
+export class SnapshotReader {
+  readonly info: SnapshotInfo;
+  readonly #path: string;
+  readonly #file: DiskFile;
+  readonly #sealer: Sealer;
+  #sequence = 0;
+  #at = BLOCK_BYTES;
+
+  constructor(path: string, modules: Pick<SnapshotsModules, 'disk' | 'keys'>) {
+    this.#path = path;
+    this.#file = modules.disk.open(path, 'read');
+    try {
+      const block = Buffer.alloc(BLOCK_BYTES);
+      const header = decodeHeader(SNAPSHOT, path, block.subarray(0, this.#file.read(block, 0)));
+      this.#sealer = new Sealer(SNAPSHOT, header, modules.keys);
+      this.info = decodeSnapshotInfo(this.#record().content);
+    } catch (error) {
+      this.#file.close();
+      throw error;
+    }
+  }
+
+  /** The next piece of data; nothing after the last. */
+  next(): Uint8Array | undefined {
+    const { content, last } = this.#record();
+    return last ? undefined : content;
+  }
+
+  /** Passes over data, and gives back what the piece in which it ends has beyond. */
+  skip(bytes: number): Uint8Array {
+    let left = bytes;
+    while (left > 0) {
+      const piece = this.next();
+      if (piece === undefined) throw damaged(`${SNAPSHOT.name} ${this.#path} has less than ${bytes} bytes`);
+      if (piece.length > left) return piece.subarray(left);
+      left -= piece.length;
+    }
+    return new Uint8Array();
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #record(): { content: Buffer; last: boolean } {
+    const head = Buffer.alloc(RECORD_HEADER_BYTES);
+    this.#file.read(head, this.#at);
+    const length = Math.min(Sealer.lengthIn(head), 2 * PIECE_BYTES_MAX);
+    const bytes = Buffer.alloc(alignUp(RECORD_HEADER_BYTES + length, 8));
+    const whole = bytes.subarray(0, this.#file.read(bytes, this.#at));
+    const record = this.#sealer.find(whole, 0);
+    if (record === undefined || record.sequence !== this.#sequence)
+      throw damaged(`${SNAPSHOT.name} ${this.#path} is damaged at byte ${this.#at}`);
+    this.#sequence += 1;
+    this.#at += record.end;
+    return { content: this.#sealer.open(whole, record), last: record.last };
+  }
+}
