@@ -1,0 +1,149 @@
+import { messageOf } from '#proto/base/errors.ts';
+import { revisionKey } from '#proto/types/assignments.ts';
+import type { NodeId, ServiceId } from '#proto/types/ids.ts';
+import type { Node, Revision, Task } from '#proto/types/objects.ts';
+import { TaskState } from '#proto/types/states.ts';
+import { type Demand, demandOf } from './demand.ts';
+import { explain, fits } from './filters.ts';
+import { NodeLoad } from './node-load.ts';
+import { compareAge, endedAtMs, isActive, isDead, type SlotKey, slotKeyOf } from './slots.ts';
+import { spreadOver } from './spread.ts';
+
+/** How long a failure speaks against a node. */
+const FAILURE_MEMORY_MS = 5 * 60_000;
+
+/** What there is to place on and what is there already; every StoreView is one. */
+export interface ClusterFacts {
+  readonly nodes: { all(): Iterable<Node> };
+  readonly tasks: { all(): Iterable<Task> };
+  revision(serviceId: ServiceId, specVersion: number): Revision | undefined;
+}
+
+export interface Placement {
+  readonly placed: readonly { readonly task: Task; readonly nodeId: NodeId }[];
+  /** Tasks that must wait, and why, as users read it. */
+  readonly waiting: readonly { readonly task: Task; readonly reason: string }[];
+}
+
+/**
+ * Finds nodes for every task that waits for one. Tasks of one revision are placed together; those whose node is given
+ * (global services) are only checked, and first, for nobody else can take their place.
+ */
+export function place(facts: ClusterFacts, nowMs: number): Placement {
+  const pending = [...facts.tasks.all()].filter(
+    (task) => isActive(task) && task.status.state === TaskState.Pending,
+  );
+  if (pending.length === 0) return { placed: [], waiting: [] };
+  return new Placing(facts, nowMs).run(pending);
+}
+
+/** The load of every node, by its id: what its tasks hold, count, and failed lately. */
+export function loadsOf(facts: ClusterFacts, nowMs: number): ReadonlyMap<NodeId, NodeLoad> {
+  return new Placing(facts, nowMs).loads;
+}
+
+class Placing {
+  readonly loads = new Map<NodeId, NodeLoad>();
+  readonly #facts: ClusterFacts;
+  readonly #demands = new Map<string, Demand | string>();
+  readonly #placed: { task: Task; nodeId: NodeId }[] = [];
+  readonly #waiting: { task: Task; reason: string }[] = [];
+
+  constructor(facts: ClusterFacts, nowMs: number) {
+    this.#facts = facts;
+    for (const node of facts.nodes.all()) this.loads.set(node.id, new NodeLoad(node));
+    const heads = headsOf(facts.tasks.all());
+    for (const task of facts.tasks.all()) this.#add(task, heads, nowMs);
+  }
+
+  run(pending: readonly Task[]): Placement {
+    for (const task of pending) if (task.nodeId !== undefined) this.#check(task, task.nodeId);
+    const groups = Map.groupBy(
+      pending.filter((task) => task.nodeId === undefined),
+      (task) => revisionKey(task.serviceId, task.specVersion),
+    );
+    for (const tasks of groups.values()) this.#placeGroup(tasks);
+    return { placed: this.#placed, waiting: this.#waiting };
+  }
+
+  #add(task: Task, heads: Heads, nowMs: number): void {
+    const load = task.nodeId === undefined ? undefined : this.loads.get(task.nodeId);
+    if (load === undefined || task.status.state < TaskState.Assigned) return;
+    if (failedLately(task, nowMs)) load.noteFailure(task.serviceId, task.specVersion);
+    if (isDead(task)) return;
+    const demand = this.#demandOf(task);
+    if (typeof demand === 'object') load.reserve(demand);
+    if (isActive(task) && heads.get(task.serviceId)?.get(slotKeyOf(task)) === task)
+      load.count(task.serviceId);
+  }
+
+  #check(task: Task, nodeId: NodeId): void {
+    const demand = this.#demandOf(task);
+    const load = this.loads.get(nodeId);
+    if (typeof demand === 'string') this.#waiting.push({ task, reason: demand });
+    else if (load !== undefined && fits(load, demand)) this.#put(task, load, demand);
+    else this.#waiting.push({ task, reason: explain(load === undefined ? [] : [load], demand) });
+  }
+
+  #placeGroup(tasks: readonly Task[]): void {
+    const demand = this.#demandOf(tasks[0] as Task);
+    if (typeof demand === 'string') return this.#refuse(tasks, demand);
+    const spread = spreadOver([...this.loads.values()], demand);
+    const inTurn = [...tasks].sort((a, b) => a.slot - b.slot || compareAge(a, b));
+    for (const [index, task] of inTurn.entries()) {
+      const load = spread.choose();
+      if (load === undefined)
+        return this.#refuse(inTurn.slice(index), explain([...this.loads.values()], demand));
+      this.#put(task, load, demand);
+      spread.took();
+    }
+  }
+
+  #refuse(tasks: readonly Task[], reason: string): void {
+    for (const task of tasks) this.#waiting.push({ task, reason });
+  }
+
+  #put(task: Task, load: NodeLoad, demand: Demand): void {
+    load.reserve(demand);
+    load.count(task.serviceId);
+    this.#placed.push({ task, nodeId: load.node.id });
+  }
+
+  /** What the task asks for, or why that cannot be known. */
+  #demandOf(task: Task): Demand | string {
+    const key = revisionKey(task.serviceId, task.specVersion);
+    const known = this.#demands.get(key) ?? this.#readDemand(task);
+    this.#demands.set(key, known);
+    return known;
+  }
+
+  #readDemand(task: Task): Demand | string {
+    const revision = this.#facts.revision(task.serviceId, task.specVersion);
+    if (revision === undefined) return 'no suitable node (what the task runs is not known)';
+    try {
+      return demandOf(revision);
+    } catch (error) {
+      return `no suitable node (${messageOf(error)})`;
+    }
+  }
+}
+
+/** The task that each slot is about: its newest, which takes over from others that may still run. */
+type Heads = ReadonlyMap<ServiceId, ReadonlyMap<SlotKey, Task>>;
+
+function headsOf(tasks: Iterable<Task>): Heads {
+  const heads = new Map<ServiceId, Map<SlotKey, Task>>();
+  for (const task of tasks) {
+    if (!isActive(task)) continue;
+    const slots = heads.get(task.serviceId) ?? new Map<SlotKey, Task>();
+    heads.set(task.serviceId, slots);
+    const head = slots.get(slotKeyOf(task));
+    if (head === undefined || compareAge(head, task) < 0) slots.set(slotKeyOf(task), task);
+  }
+  return heads;
+}
+
+function failedLately(task: Task, nowMs: number): boolean {
+  const failed = task.status.state === TaskState.Failed || task.status.state === TaskState.Rejected;
+  return failed && endedAtMs(task) > nowMs - FAILURE_MEMORY_MS;
+}
