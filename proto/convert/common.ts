@@ -62,9 +62,12 @@ export const portItems: Converter<readonly PortConfig[], wire.PortConfigList> = 
 const genericResource: Converter<GenericResource, wire.GenericResource> = {
   toWire: (resource) =>
     'named' in resource ? resource : { kind: resource.kind, count: uint64.toWire(resource.count) },
-  fromWire({ kind, named, count }) {
-    if (typeof named === 'string') return Object.freeze({ kind, named });
-    if (typeof count === 'number') return Object.freeze({ kind, count: uint64.fromWire(count) });
+  fromWire(message) {
+    const { kind, named, count } = message;
+    // A decoded message has a default for the member that is not set; only the one that is set is its own.
+    if (typeof named === 'string' && Object.hasOwn(message, 'named')) return Object.freeze({ kind, named });
+    if (typeof count === 'number' && Object.hasOwn(message, 'count'))
+      return Object.freeze({ kind, count: uint64.fromWire(count) });
     throw new ShoalError('INVALID_ARGUMENT', `generic resource ${kind}: it has neither a name nor a count`);
   },
 };
