@@ -20,8 +20,8 @@ export async function signingRequest(privateKey: string): Promise<string> {
   const request = await Pkcs10CertificateRequestGenerator.create({
     name: '',
     keys: {
-      privateKey: (await key.toCryptoKey(ALGORITHM, false, ['sign'])) as CryptoKey,
-      publicKey: (await createPublicKey(key).toCryptoKey(ALGORITHM, true, ['verify'])) as CryptoKey,
+      privateKey: key.toCryptoKey(ALGORITHM, false, ['sign']) as CryptoKey,
+      publicKey: createPublicKey(key).toCryptoKey(ALGORITHM, true, ['verify']) as CryptoKey,
     },
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
   });

@@ -68,7 +68,7 @@ export async function issueCertificate(
   }
   const x509 = await loadX509();
   const issuer = new x509.X509Certificate(root.certificate);
-  const publicKey = await verifyingKey(key);
+  const publicKey = verifyingKey(key);
   const nowMs = modules.clock.wallMs();
   const lifetimeMs = Math.max(subject.lifetimeMs, LIFETIME_MS_MIN);
   const expiresAtMs = Math.min(nowMs + lifetimeMs, issuer.notAfter.getTime());
@@ -79,7 +79,7 @@ export async function issueCertificate(
     notBefore: new Date(nowMs - BACKDATED_MS),
     notAfter: new Date(expiresAtMs),
     publicKey,
-    signingKey: await signingKey(root.key),
+    signingKey: signingKey(root.key),
     signingAlgorithm: SIGNATURE_ALGORITHM,
     extensions: await extensionsFor(x509, subject, publicKey, issuer),
   });

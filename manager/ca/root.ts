@@ -20,7 +20,7 @@ export async function createRootCa(modules: IssuerModules): Promise<RootCa> {
   const x509 = await loadX509();
   const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
-  const publicKey = await verifyingKey(createPublicKey(pem));
+  const publicKey = verifyingKey(createPublicKey(pem));
   const nowMs = modules.clock.wallMs();
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(modules.random),
@@ -29,7 +29,7 @@ export async function createRootCa(modules: IssuerModules): Promise<RootCa> {
     notBefore: new Date(nowMs - BACKDATED_MS),
     notAfter: new Date(nowMs + ROOT_LIFETIME_MS),
     publicKey,
-    signingKey: await signingKey(pem),
+    signingKey: signingKey(pem),
     signingAlgorithm: SIGNATURE_ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(true, 1, true),
@@ -42,13 +42,13 @@ export async function createRootCa(modules: IssuerModules): Promise<RootCa> {
 }
 
 /** A private key (PEM) in the form that the certificate library signs with. */
-export async function signingKey(pem: string): Promise<CryptoKey> {
-  return (await createPrivateKey(pem).toCryptoKey(KEY_ALGORITHM, false, ['sign'])) as CryptoKey;
+export function signingKey(pem: string): CryptoKey {
+  return createPrivateKey(pem).toCryptoKey(KEY_ALGORITHM, false, ['sign']) as CryptoKey;
 }
 
 /** A public key in the form that the certificate library puts into certificates. */
-export async function verifyingKey(key: KeyObject): Promise<CryptoKey> {
-  return (await key.toCryptoKey(KEY_ALGORITHM, true, ['verify'])) as CryptoKey;
+export function verifyingKey(key: KeyObject): CryptoKey {
+  return key.toCryptoKey(KEY_ALGORITHM, true, ['verify']) as CryptoKey;
 }
 
 /** 128 random bits in hex: positive, never zero, and the same length for all. */

@@ -35,6 +35,9 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.enable_channelz': 0,
 };
 
+// The library prints to stderr by itself; whatever matters to us arrives as a failure.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 type Expect = NodeRole | 'node' | 'anyone';
 
 /** Connections to other nodes. When the identity changes, new calls go over new ones; the old end with their calls. */

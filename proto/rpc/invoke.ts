@@ -99,13 +99,15 @@ async function* listen(
   const options = deadlineOf(opts);
   const { client, ended } = line.open();
   const call = client.makeServerStreamRequest(method.path, asItIs, asItIs, bytes, new Metadata(), options);
+  call.on('error', () => undefined);
   try {
     limits.onAbort(() => call.cancel());
     yield* received(call, (answer) => decodeAnswer(method, answer), limits.signal);
   } catch (error) {
     throw failureOf(error, method, line, limits.signal);
   } finally {
-    finish(call, ended);
+    call.cancel();
+    ended();
   }
 }
 
@@ -119,6 +121,7 @@ async function* converse(
   using limits = combined(line, opts);
   const { client, ended } = line.open();
   const call = client.makeBidiStreamRequest(method.path, asItIs, asItIs, new Metadata(), deadlineOf(opts));
+  call.on('error', () => undefined);
   try {
     limits.onAbort(() => call.cancel());
     feed(call, requests, method, limits);
@@ -126,18 +129,9 @@ async function* converse(
   } catch (error) {
     throw failureOf(error, method, line, limits.signal);
   } finally {
-    finish(call, ended);
+    call.cancel();
+    ended();
   }
-}
-
-/** Whoever stops listening ends the call; the library's own word about that is not news. */
-function finish(
-  call: Outgoing & { on(event: 'error', ignore: () => void): unknown },
-  ended: () => void,
-): void {
-  call.on('error', () => undefined);
-  call.cancel();
-  ended();
 }
 
 interface Limits extends Disposable {

@@ -42,6 +42,9 @@ const IDLE_MS = 10 * 60_000;
 /** Calls at one time on one connection. */
 const STREAMS_MAX = 1_000;
 
+// The library prints to stderr by itself; whatever matters to us arrives as a failure.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 /** Listens for other nodes. Connections are mTLS, except that a service may allow callers without a certificate. */
 export async function listenRpc(opts: RpcServerOpts, modules: RpcServerModules): Promise<RpcServer> {
   const server = new GrpcServer(opts, modules);

@@ -24,10 +24,10 @@ export interface TestCa {
   node(role: NodeRole, ageMs?: number): Promise<TestNode>;
 }
 
-export async function testCa(): Promise<TestCa> {
+/** A new root; with `clusterId`, another root of the same cluster. */
+export async function testCa(clusterId = newId<'cluster'>(systemRandom)): Promise<TestCa> {
   const modules = { clock: systemClock, random: systemRandom };
   const root = await createRootCa(modules);
-  const clusterId = newId<'cluster'>(systemRandom);
   return {
     root,
     clusterId,
