@@ -1,0 +1,255 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { EntryType, TarSink } from './entry.ts';
+
+/*
+ * Reads tar archives (POSIX.1-2001 "pax", ustar, GNU long names and large numbers) fed to it in pieces of any size.
+ * Nothing is assumed of what is read: every length is checked against a bound before anything is kept.
+ */
+
+const BLOCK = 512;
+/** Extended headers are held whole: names, and attributes of at most 64 KiB each. */
+const EXTENDED_BYTES_MAX = 1024 * 1024;
+
+const TYPES: Readonly<Record<string, EntryType>> = {
+  '0': 'file',
+  '\0': 'file',
+  '7': 'file',
+  '1': 'link',
+  '2': 'symlink',
+  '3': 'char',
+  '4': 'block',
+  '5': 'directory',
+  '6': 'fifo',
+};
+
+interface Extended {
+  name?: string;
+  linkName?: string;
+  size?: number;
+  uid?: number;
+  gid?: number;
+  mtime?: number;
+  xattrs: Map<string, Buffer>;
+}
+
+type Collecting = 'pax' | 'name' | 'link' | 'ignored';
+
+const COLLECTS: Readonly<Record<string, Collecting>> = { x: 'pax', g: 'ignored', L: 'name', K: 'link' };
+
+export class TarReader {
+  readonly #sink: TarSink;
+  readonly #block = Buffer.alloc(BLOCK);
+  #blockFilled = 0;
+  #left = 0;
+  #padding = 0;
+  #collecting: Collecting | undefined;
+  #collected: Buffer[] = [];
+  #extended: Extended = { xattrs: new Map() };
+  #inEntry = false;
+  #zeroBlocks = 0;
+
+  constructor(sink: TarSink) {
+    this.#sink = sink;
+  }
+
+  /** Takes the next bytes. Throws INVALID_ARGUMENT on what is no tar archive; whatever follows its end is ignored. */
+  write(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length && this.#zeroBlocks < 2) {
+      if (this.#left > 0) at += this.#content(chunk, at);
+      else if (this.#padding > 0) at += this.#skipPadding(chunk.length - at);
+      else at += this.#header(chunk, at);
+    }
+  }
+
+  /** Says that nothing follows. Throws when the archive breaks off in the middle. */
+  end(): void {
+    if (this.#blockFilled > 0 || this.#left > 0 || this.#padding > 0 || this.#collecting !== undefined) {
+      throw invalid('unexpected end of the archive');
+    }
+  }
+
+  #content(chunk: Buffer, at: number): number {
+    const length = Math.min(this.#left, chunk.length - at);
+    const bytes = chunk.subarray(at, at + length);
+    if (this.#collecting === undefined) this.#sink.data(bytes);
+    else if (this.#collecting !== 'ignored') this.#collected.push(Buffer.from(bytes));
+    this.#left -= length;
+    if (this.#left === 0) this.#endOfContent();
+    return length;
+  }
+
+  #skipPadding(available: number): number {
+    const length = Math.min(this.#padding, available);
+    this.#padding -= length;
+    return length;
+  }
+
+  #header(chunk: Buffer, at: number): number {
+    const length = Math.min(BLOCK - this.#blockFilled, chunk.length - at);
+    chunk.copy(this.#block, this.#blockFilled, at, at + length);
+    this.#blockFilled += length;
+    if (this.#blockFilled < BLOCK) return length;
+    this.#blockFilled = 0;
+    if (isZero(this.#block)) this.#zeroBlocks++;
+    else this.#begin(this.#block);
+    return length;
+  }
+
+  #begin(block: Buffer): void {
+    this.#zeroBlocks = 0;
+    checkSum(block);
+    const flag = String.fromCharCode(block[156] as number);
+    const size = numberAt(block, 124, 12, 'size');
+    const collecting = COLLECTS[flag];
+    if (collecting === undefined) return this.#beginEntry(block, flag, size);
+    if (size > EXTENDED_BYTES_MAX) throw invalid(`extended header of ${size} bytes`);
+    this.#collecting = collecting;
+    this.#expect(size);
+  }
+
+  #beginEntry(block: Buffer, flag: string, headerSize: number): void {
+    const extended = this.#extended;
+    this.#extended = { xattrs: new Map() };
+    const size = extended.size ?? headerSize;
+    const rawName = extended.name ?? nameIn(block);
+    const type = rawName.endsWith('/') && TYPES[flag] === 'file' ? 'directory' : TYPES[flag];
+    if (flag === 'S') throw invalid('sparse files are not supported');
+    if (type === undefined) {
+      this.#collecting = 'ignored';
+      return this.#expect(size);
+    }
+    const hasContent = type === 'file';
+    this.#inEntry = true;
+    this.#sink.entry({
+      name: rawName.replace(/\/+$/, ''),
+      type,
+      mode: numberAt(block, 100, 8, 'mode') & 0o7777,
+      uid: extended.uid ?? numberAt(block, 108, 8, 'uid'),
+      gid: extended.gid ?? numberAt(block, 116, 8, 'gid'),
+      size: hasContent ? size : 0,
+      mtime: extended.mtime ?? numberAt(block, 136, 12, 'mtime', true),
+      linkName: extended.linkName ?? textAt(block, 157, 100),
+      major: numberAt(block, 329, 8, 'device'),
+      minor: numberAt(block, 337, 8, 'device'),
+      xattrs: extended.xattrs,
+    });
+    // A link's size tells of its target: no content follows.
+    this.#expect(hasContent ? size : 0);
+  }
+
+  #expect(size: number): void {
+    this.#left = size;
+    this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
+    if (size === 0) this.#endOfContent();
+  }
+
+  #endOfContent(): void {
+    const collecting = this.#collecting;
+    const collected = Buffer.concat(this.#collected);
+    this.#collecting = undefined;
+    this.#collected = [];
+    if (collecting === 'name') this.#extended.name = untilZero(collected);
+    else if (collecting === 'link') this.#extended.linkName = untilZero(collected);
+    else if (collecting === 'pax') readPax(collected, this.#extended);
+    else if (this.#inEntry) {
+      this.#inEntry = false;
+      this.#sink.endEntry();
+    }
+  }
+}
+
+/** Records of `length key=value\n`, the length counting itself (POSIX pax, "Extended Header"). */
+function readPax(bytes: Buffer, into: Extended): void {
+  for (let at = 0; at < bytes.length; ) {
+    const space = bytes.indexOf(0x20, at);
+    const length = space < 0 ? Number.NaN : Number(bytes.toString('latin1', at, space));
+    const end = at + length;
+    const equals = bytes.indexOf(0x3d, space);
+    const whole = Number.isInteger(length) && end <= bytes.length && equals > space && equals < end;
+    if (!whole || bytes[end - 1] !== 0x0a) throw invalid('malformed extended header');
+    takeRecord(bytes.toString('latin1', space + 1, equals), bytes.subarray(equals + 1, end - 1), into);
+    at = end;
+  }
+}
+
+const XATTR_PREFIX = 'SCHILY.xattr.';
+
+function takeRecord(key: string, value: Buffer, into: Extended): void {
+  if (key.startsWith(XATTR_PREFIX)) {
+    into.xattrs.set(key.slice(XATTR_PREFIX.length), Buffer.from(value));
+    return;
+  }
+  if (key.startsWith('GNU.sparse.')) throw invalid('sparse files are not supported');
+  const text = value.toString('latin1');
+  if (key === 'path') into.name = text;
+  else if (key === 'linkpath') into.linkName = text;
+  else if (key === 'size') into.size = decimal(text, key);
+  else if (key === 'uid') into.uid = decimal(text, key);
+  else if (key === 'gid') into.gid = decimal(text, key);
+  else if (key === 'mtime') into.mtime = fraction(text, key);
+}
+
+function decimal(text: string, key: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw invalid(`extended header: ${key} is no number`);
+  return value;
+}
+
+function fraction(text: string, key: string): number {
+  if (!/^-?\d+(\.\d*)?$/.test(text)) throw invalid(`extended header: ${key} is no number`);
+  return Number(text);
+}
+
+function nameIn(block: Buffer): string {
+  const name = textAt(block, 0, 100);
+  const isUstar = block.toString('latin1', 257, 263) === 'ustar\0';
+  const prefix = isUstar ? textAt(block, 345, 155) : '';
+  return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+/** Octal text, or big-endian binary when the first bit is set (GNU). */
+function numberAt(block: Buffer, at: number, length: number, what: string, mayBeNegative = false): number {
+  const first = block[at] as number;
+  const value = first & 0x80 ? binaryAt(block, at, length) : octalAt(block, at, length);
+  if (!Number.isSafeInteger(value) || (value < 0 && !mayBeNegative)) throw invalid(`${what} is out of range`);
+  return value;
+}
+
+function binaryAt(block: Buffer, at: number, length: number): number {
+  const isNegative = ((block[at] as number) & 0x40) !== 0;
+  let value = BigInt((block[at] as number) & 0x7f) - (isNegative ? 128n : 0n);
+  for (let i = at + 1; i < at + length; i++) value = (value << 8n) | BigInt(block[i] as number);
+  return Number(value);
+}
+
+function octalAt(block: Buffer, at: number, length: number): number {
+  const text = textAt(block, at, length).trim();
+  if (text === '') return 0;
+  return /^-?[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
+}
+
+function checkSum(block: Buffer): void {
+  let sum = 0;
+  for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 0x20 : (block[i] as number);
+  if (octalAt(block, 148, 8) !== sum) throw invalid('invalid tar header');
+}
+
+function textAt(block: Buffer, at: number, length: number): string {
+  return untilZero(block.subarray(at, at + length));
+}
+
+function untilZero(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
+}
+
+const ZERO = Buffer.alloc(BLOCK);
+
+function isZero(block: Buffer): boolean {
+  return block[0] === 0 && block.equals(ZERO);
+}
+
+function invalid(what: string): ShoalError {
+  return new ShoalError('INVALID_ARGUMENT', `archive/tar: ${what}`);
+}
