@@ -6,6 +6,7 @@
 /** A member of the group; 0 means none. */
 export type PeerId = number;
 
+/** ConfChange: one member, in one step. ConfChangeV2: any ConfChange. Both carry what encodeConfChange makes. */
 export const EntryType = { Normal: 0, ConfChange: 1, ConfChangeV2: 2 } as const;
 export type EntryType = (typeof EntryType)[keyof typeof EntryType];
 
@@ -13,7 +14,7 @@ export interface Entry {
   readonly type: EntryType;
   readonly term: number;
   readonly index: number;
-  /** Empty: nothing to apply (a new leader's first entry). */
+  /** Empty and Normal: nothing to apply (a new leader's first entry, or a change of members that was refused). */
   readonly data: Uint8Array;
 }
 
@@ -67,15 +68,13 @@ export type ConfChangeTransition = 'auto' | 'joint-implicit' | 'joint-explicit';
 
 export interface ConfChange {
   readonly transition: ConfChangeTransition;
-  /** Empty: leave the joint configuration. */
+  /** Empty, with `auto`: leave the joint configuration. */
   readonly changes: readonly ConfChangeSingle[];
   /** The caller's own, e.g. the member's address. */
   readonly context: Uint8Array;
 }
 
 export const MessageType = {
-  Hup: 0,
-  Beat: 1,
   Prop: 2,
   App: 3,
   AppResp: 4,
@@ -84,9 +83,6 @@ export const MessageType = {
   Snap: 7,
   Heartbeat: 8,
   HeartbeatResp: 9,
-  Unreachable: 10,
-  SnapStatus: 11,
-  CheckQuorum: 12,
   TransferLeader: 13,
   TimeoutNow: 14,
   ReadIndex: 15,
@@ -97,7 +93,6 @@ export const MessageType = {
   StorageAppendResp: 20,
   StorageApply: 21,
   StorageApplyResp: 22,
-  ForgetLeader: 23,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
@@ -105,21 +100,28 @@ export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 export const LOCAL_APPEND = Number.MAX_SAFE_INTEGER;
 export const LOCAL_APPLY = Number.MAX_SAFE_INTEGER - 1;
 
-/** A message between members. Fields that its type does not use are absent. */
+/**
+ * A message between members. Fields that its type does not use are absent. Prop and ReadIndex have term 0: what is asked
+ * for does not depend on the term.
+ */
 export interface Message {
   readonly type: MessageType;
   readonly to: PeerId;
   readonly from: PeerId;
   readonly term: number;
-  /** Term of the entry before the first one (App), or of the candidate's last one (Vote). */
+  /** Term of the entry before the first one (App), of the candidate's last one (Vote), of the hint (AppResp). */
   readonly logTerm?: number;
   readonly index?: number;
+  /** Prop: their terms and indices are 0, the leader gives them. */
   readonly entries?: readonly Entry[];
   readonly commit?: number;
+  /** StorageAppend: the vote to keep. TransferLeader: who is to lead. */
   readonly vote?: PeerId;
   readonly snapshot?: Snapshot;
   readonly reject?: boolean;
+  /** AppResp: our log may match up to here. */
   readonly rejectHint?: number;
+  /** ReadIndex and its answer: the caller's. Vote: the leader asked for it. Heartbeat: given back in its answer. */
   readonly context?: Uint8Array;
   /** StorageAppend and StorageApply: to be delivered once the write is durable, or the entries applied. */
   readonly responses?: readonly Message[];
@@ -144,15 +146,22 @@ export interface Ready {
   readonly snapshot?: Snapshot;
   readonly committedEntries: readonly Entry[];
   readonly messages: readonly Message[];
-  /** The hard state and entries must be synced before the messages go; false when only the commit index moved. */
+  /**
+   * The hard state and entries must be synced before the messages go; false when only the commit index moved, which a
+   * restart can do without. A snapshot must be durable before the messages go in any case.
+   */
   readonly mustSync: boolean;
 }
 
 /** The durable part of the log, as raft-ts reads it back. Synchronous: the driver keeps it in memory. */
 export interface Storage {
   initialState(): { readonly hardState: HardState; readonly confState: ConfState };
-  /** Entries lo <= index < hi, at most `bytesMax` of data but at least one. Throws CompactedError, UnavailableError. */
+  /**
+   * Entries lo <= index < hi, at most `bytesMax`, counted by entryBytes, but at least one. The array is the caller's.
+   * Throws CompactedError, UnavailableError.
+   */
   entries(lo: number, hi: number, bytesMax: number): readonly Entry[];
+  /** Of an entry, or of the one before the first. Throws CompactedError, UnavailableError. */
   term(index: number): number;
   firstIndex(): number;
   lastIndex(): number;

@@ -1,0 +1,76 @@
+import {
+  type Config,
+  type ConfState,
+  decodeConfChange,
+  type Entry,
+  EntryType,
+  type HardState,
+  MemoryStorage,
+  type Message,
+  RawNode,
+  type Snapshot,
+} from '../src/index.ts';
+import { Raft } from '../src/raft.ts';
+
+/** Its snapshot is always the newest state, whatever of the log is compacted. */
+class HistoryStorage extends MemoryStorage {
+  readonly history: Snapshot[] = [super.snapshot()];
+
+  override snapshot(): Snapshot {
+    return this.history.at(-1) as Snapshot;
+  }
+}
+
+/** A member with its storage and its application, which appends all data to one text. */
+export class ScriptNode {
+  readonly raft: Raft;
+  readonly node: RawNode;
+  readonly config: Config;
+  readonly storage: HistoryStorage;
+  /** Work for the append thread and the apply thread, with asynchronous storage writes. */
+  readonly appends: Message[] = [];
+  readonly applies: Message[] = [];
+
+  constructor(config: Omit<Config, 'storage'>, initial: Snapshot | undefined) {
+    this.storage = new HistoryStorage();
+    if (initial !== undefined) {
+      this.storage.applySnapshot(initial);
+      this.storage.history.push(initial);
+    }
+    this.config = { ...config, storage: this.storage };
+    this.raft = new Raft(this.config);
+    this.node = new RawNode(this.config, this.raft);
+  }
+
+  /** The append thread's work. */
+  write(work: {
+    readonly hardState: HardState | undefined;
+    readonly entries: readonly Entry[];
+    readonly snapshot: Snapshot | undefined;
+  }): void {
+    if (work.snapshot !== undefined) {
+      this.storage.applySnapshot(work.snapshot);
+      this.storage.history.push(work.snapshot);
+    }
+    if (work.hardState !== undefined) this.storage.setHardState(work.hardState);
+    this.storage.append(work.entries);
+  }
+
+  /** The apply thread's work. */
+  apply(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#applyOne(entry);
+  }
+
+  #applyOne({ type, term, index, data }: Entry): void {
+    const before = this.storage.snapshot();
+    let { confState }: { readonly confState: ConfState } = before.meta;
+    let added = data;
+    if (type !== EntryType.Normal) {
+      const change = decodeConfChange(data);
+      confState = this.node.applyConfChange(change);
+      added = change.context;
+    }
+    const appended = Uint8Array.of(...before.data, ...added);
+    this.storage.history.push({ meta: { index, term, confState }, data: appended });
+  }
+}
