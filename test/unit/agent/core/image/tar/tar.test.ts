@@ -1,0 +1,208 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { nameOf, type TarEntry } from '#agent/core/image/tar/entry.ts';
+import { TarReader } from '#agent/core/image/tar/reader.ts';
+import { headerOf, PLAIN, paddingOf, TAR_END } from '#agent/core/image/tar/writer.ts';
+import { ShoalError } from '#proto/base/errors.ts';
+
+interface Read {
+  readonly entry: TarEntry;
+  readonly content: Buffer;
+}
+
+/** Reads an archive that comes in pieces of this size. */
+function readAll(archive: Buffer, pieceBytes = archive.length || 1): Read[] {
+  const found: { entry: TarEntry; parts: Buffer[]; ended: boolean }[] = [];
+  const reader = new TarReader({
+    entry: (entry) => void found.push({ entry, parts: [], ended: false }),
+    data: (bytes) => void found.at(-1)?.parts.push(Buffer.from(bytes)),
+    endEntry: () => {
+      const last = found.at(-1);
+      if (last) last.ended = true;
+    },
+  });
+  for (let at = 0; at < archive.length; at += pieceBytes) reader.write(archive.subarray(at, at + pieceBytes));
+  reader.end();
+  return found.map(({ entry, parts, ended }) => {
+    if (!ended) throw new Error(`${entry.name} never ended`);
+    return { entry, content: Buffer.concat(parts) };
+  });
+}
+
+function archive(...items: readonly (Partial<TarEntry> & { content?: string })[]): Buffer {
+  const parts = items.map(({ content = '', ...entry }) => {
+    const bytes = Buffer.from(content);
+    return Buffer.concat([
+      headerOf({ ...PLAIN, size: bytes.length, ...entry }),
+      bytes,
+      paddingOf(bytes.length),
+    ]);
+  });
+  return Buffer.concat([...parts, TAR_END]);
+}
+
+const name = fc
+  .array(fc.stringMatching(/^[^/\0]{1,60}$/), { minLength: 1, maxLength: 5 })
+  .map((parts) => nameOf(parts.join('/')));
+
+const entry: fc.Arbitrary<TarEntry & { content: string }> = fc
+  .record({
+    name,
+    type: fc.constantFrom(
+      'file' as const,
+      'directory' as const,
+      'symlink' as const,
+      'link' as const,
+      'char' as const,
+    ),
+    mode: fc.integer({ min: 0, max: 0o7777 }),
+    uid: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    gid: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    mtime: fc.integer({ min: 0, max: 2 ** 33 - 1 }),
+    link: name,
+    major: fc.integer({ min: 0, max: 4095 }),
+    minor: fc.integer({ min: 0, max: 2 ** 20 }),
+    xattrs: fc.dictionary(fc.stringMatching(/^user\.[a-z]{1,9}$/), fc.uint8Array({ maxLength: 60 })),
+    content: fc.string({ maxLength: 1200 }),
+  })
+  .map(({ link, xattrs, content, ...rest }) => {
+    const isFile = rest.type === 'file';
+    const isLink = rest.type === 'symlink' || rest.type === 'link';
+    const isDevice = rest.type === 'char';
+    return {
+      ...rest,
+      size: isFile ? Buffer.byteLength(content) : 0,
+      content: isFile ? content : '',
+      linkName: isLink ? link : '',
+      major: isDevice ? rest.major : 0,
+      minor: isDevice ? rest.minor : 0,
+      xattrs: new Map(
+        Object.entries(xattrs)
+          .sort()
+          .map(([key, value]) => [key, Buffer.from(value)]),
+      ),
+    };
+  });
+
+test('tar: what is written is read again, in pieces of any size', (t) => {
+  fc.assert(
+    fc.property(
+      fc.array(entry, { maxLength: 6 }),
+      fc.integer({ min: 1, max: 2000 }),
+      (entries, pieceBytes) => {
+        const read = readAll(archive(...entries), pieceBytes);
+        t.deepEqual(
+          read.map((item) => ({ ...item.entry, content: item.content.toString() })),
+          entries,
+        );
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('tar: a name that is no UTF-8 keeps its bytes', (t) => {
+  const [read] = readAll(archive({ name: 'bad-\xff\xfe' }));
+  t.is(read?.entry.name, 'bad-\xff\xfe');
+});
+
+test('tar: GNU long names and large numbers are understood', (t) => {
+  const long = `${'d/'.repeat(150)}file`;
+  const gnuName = headerOf({ ...PLAIN, name: '././@LongLink', size: long.length + 1 });
+  gnuName.write('L', 156);
+  resum(gnuName);
+  const header = headerOf({ ...PLAIN, name: 'cut', size: 3 });
+  header.writeBigUInt64BE(70_000n, 108);
+  header[108] = 0x80;
+  resum(header);
+  const bytes = Buffer.concat([
+    gnuName,
+    Buffer.from(`${long}\0`),
+    paddingOf(long.length + 1),
+    header,
+    Buffer.from('abc'),
+    paddingOf(3),
+    TAR_END,
+  ]);
+  const [read] = readAll(bytes);
+  t.is(read?.entry.name, long);
+  t.is(read?.entry.uid, 70_000);
+  t.is(read?.content.toString(), 'abc');
+});
+
+test('tar: files of more than 8 GiB say so in an extended header', (t) => {
+  const header = headerOf({ ...PLAIN, name: 'big', size: 9 * 2 ** 30 });
+  t.is(header.length, 512 * 3);
+  t.regex(header.toString('latin1'), /size=9663676416\n/);
+});
+
+function resum(header: Buffer): void {
+  header.fill(0x20, 148, 156);
+  const sum = header.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+}
+
+const HOSTILE: Readonly<Record<string, Buffer>> = {
+  'no archive': Buffer.from('this is no archive at all, but it is long enough to be a header'.repeat(20)),
+  'broken off in a header': archive({ name: 'a' }).subarray(0, 300),
+  'broken off in the content': archive({ name: 'a', content: 'x'.repeat(600) }).subarray(0, 700),
+  'broken off in the padding': archive({ name: 'a', content: 'x' }).subarray(0, 600),
+  'huge extended header': extended('x', 2 ** 31, ''),
+  'huge long name': extended('L', 2 ** 31, ''),
+  'record length too large': extended('x', 20, '99 path=a\n'),
+  'record length zero': extended('x', 20, '0 path=a\n'),
+  'record without end': extended('x', 9, '9 path=ab'),
+  'record length no number': extended('x', 12, 'xx path=abc\n'),
+  'negative size': negativeSize(),
+  'size no number': archive({ name: 'a', xattrs: new Map() }).fill('9', 124, 135),
+  'sparse file': extended('x', 22, '22 GNU.sparse.major=1\n'),
+};
+
+function extended(flag: string, size: number, body: string): Buffer {
+  const header = headerOf({ ...PLAIN, name: 'x', size: Math.min(size, 2 ** 32) });
+  header.write(flag, 156);
+  resum(header);
+  return Buffer.concat([
+    header,
+    Buffer.from(body),
+    Buffer.alloc(size < 512 ? 512 - body.length : 0),
+    archive({ name: 'after' }),
+  ]);
+}
+
+function negativeSize(): Buffer {
+  const bytes = archive({ name: 'a' });
+  bytes.fill(0xff, 124, 136);
+  resum(bytes);
+  return bytes;
+}
+
+for (const [what, bytes] of Object.entries(HOSTILE)) {
+  test(`tar: ${what} is refused with a clear error`, (t) => {
+    t.throws(() => readAll(bytes, 512), { instanceOf: ShoalError, message: /^archive\/tar: / });
+  });
+}
+
+test('tar: no bytes make the reader fail in another way than it says', (t) => {
+  const damaged = fc
+    .tuple(
+      fc.array(entry, { minLength: 1, maxLength: 3 }),
+      fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 8 }),
+    )
+    .map(([entries, hits]) => {
+      const bytes = archive(...entries);
+      for (const [at, value] of hits) bytes[at % bytes.length] = value;
+      return bytes;
+    });
+  fc.assert(
+    fc.property(damaged, (bytes) => {
+      try {
+        readAll(bytes, 333);
+      } catch (error) {
+        t.true(error instanceof ShoalError, String(error));
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  t.pass();
+});
