@@ -8,6 +8,8 @@ import type { Writer } from './writer.ts';
 
 /** Tasks: states only grow, and what is gone or has moved on is left alone. */
 
+const NO_NETWORKS: readonly NetworkAttachment[] = Object.freeze([]);
+
 export function createTask(writer: Writer, change: ChangeOf<'createTask'>): void {
   const service = writer.tables.get('service', change.serviceId);
   if (service === undefined) return;
@@ -21,7 +23,7 @@ export function createTask(writer: Writer, change: ChangeOf<'createTask'>): void
     ...given,
     specVersion: service.specVersion,
     status: statusOf(writer, TaskState.New, 'created'),
-    networks: [],
+    networks: NO_NETWORKS,
   });
 }
 
