@@ -40,6 +40,7 @@ export class LocalLog implements Consensus {
   #held: Proposal[] = [];
   #term = 1;
   #leading = true;
+  #other: Member | undefined;
   #dropping = 0;
 
   constructor(machine: StateMachine) {
@@ -68,9 +69,10 @@ export class LocalLog implements Consensus {
     this.#dropping += count;
   }
 
-  /** Held proposals are lost, new ones refused, until `lead`. */
-  loseLeadership(): void {
+  /** Held proposals are lost, new ones refused, until `lead`; somebody else may lead meanwhile. */
+  loseLeadership(to?: Member): void {
     this.#leading = false;
+    this.#other = to;
     for (const { reject } of this.#held.splice(0)) reject(lost());
     this.#tell();
   }
@@ -109,9 +111,8 @@ export class LocalLog implements Consensus {
   }
 
   leadership(): Leadership {
-    return this.#leading
-      ? { term: this.#term, leader: SELF, leading: true }
-      : { term: this.#term, leading: false };
+    const leader = this.#leading ? SELF : this.#other;
+    return { term: this.#term, leading: this.#leading, ...(leader === undefined ? {} : { leader }) };
   }
 
   onLeadership(changed: (leadership: Leadership) => void): () => void {

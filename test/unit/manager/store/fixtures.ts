@@ -50,8 +50,12 @@ export function statusOf(state: TaskState, message = ''): ChangeOf<'setTaskStatu
 
 /** Tables that transactions are applied to, each at the next version. */
 export class Sandbox {
-  readonly tables = new Tables();
+  readonly tables: Tables;
   version = 0;
+
+  constructor(tables = new Tables()) {
+    this.tables = tables;
+  }
 
   /** Applies changes that must be accepted; gives what they did. */
   apply(...changes: readonly Change[]): readonly StoreEvent[] {
