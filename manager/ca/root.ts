@@ -12,7 +12,7 @@ export const BACKDATED_MS = HOUR_MS;
 
 export interface IssuerModules {
   readonly clock: Pick<Clock, 'wallMs'>;
-  readonly random: Pick<Random, 'bytes'>;
+  readonly random: Random;
 }
 
 /** A new root: ECDSA P-256, self-signed, 20 years. */
