@@ -105,31 +105,21 @@ export class InteractionEnv {
 
   processReady(id: PeerId): void {
     const member = this.node(id);
-    const isAsync = member.config.asyncStorageWrites === true;
     const ready = member.node.ready();
     this.print(describeReady(ready));
-    if (!isAsync) {
-      const { hardState, entries, snapshot } = ready;
-      member.write({ hardState, entries, snapshot });
-      member.apply(ready.committedEntries);
-    }
+    if (member.config.asyncStorageWrites !== true) member.carryOut(ready);
     for (const message of ready.messages) {
       if (message.to === LOCAL_APPEND) member.appends.push(message);
       else if (message.to === LOCAL_APPLY) member.applies.push(message);
       else this.messages.push(message);
     }
-    if (!isAsync) member.node.advance();
   }
 
   /** The oldest write, and what may be said after it. */
   processAppend(id: PeerId): void {
     const member = this.node(id);
     const work = member.appends.shift();
-    if (work === undefined) return;
-    const { term, vote = 0, commit = 0, entries = [], snapshot } = work;
-    this.#processing(work, () =>
-      member.write({ hardState: term === 0 ? undefined : { term, vote, commit }, entries, snapshot }),
-    );
+    if (work !== undefined) this.#processing(work, () => member.writeOrder(work));
   }
 
   /** The oldest batch to apply. */

@@ -8,6 +8,7 @@ import {
   MemoryStorage,
   type Message,
   RawNode,
+  type Ready,
   type Snapshot,
 } from '../src/index.ts';
 import { Raft } from '../src/raft.ts';
@@ -42,7 +43,18 @@ export class ScriptNode {
     this.node = new RawNode(this.config, this.raft);
   }
 
-  /** The append thread's work. */
+  /** All of a Ready, without asynchronous storage writes. What it says of sending is the caller's. */
+  carryOut({ hardState, entries, snapshot, committedEntries }: Ready): void {
+    this.write({ hardState, entries, snapshot });
+    this.apply(committedEntries);
+    this.node.advance();
+  }
+
+  /** The append thread's work; an order's own term, vote and commit are its hard state, if it has any. */
+  writeOrder({ term, vote = 0, commit = 0, entries = [], snapshot }: Message): void {
+    this.write({ hardState: term === 0 ? undefined : { term, vote, commit }, entries, snapshot });
+  }
+
   write(work: {
     readonly hardState: HardState | undefined;
     readonly entries: readonly Entry[];
