@@ -49,12 +49,26 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   'manager/store': { sees: ['proto', 'manager/store', 'manager/consensus'], packages: ['sorted-btree'] },
   'manager/orchestrator': {
-    sees: ['manager/orchestrator', 'manager/store', 'proto/types', 'proto/base', 'scheduler'],
+    sees: [
+      'manager/orchestrator',
+      'manager/leader/controller.ts',
+      'manager/store',
+      'proto/types',
+      'proto/base',
+      'scheduler',
+    ],
     packages: [],
     pure: true,
   },
   'manager/allocator': {
-    sees: ['manager/allocator', 'manager/store', 'proto/types', 'proto/base'],
+    sees: [
+      'manager/allocator',
+      'manager/leader/controller.ts',
+      'manager/store',
+      'proto/types',
+      'proto/base',
+      'scheduler/slots.ts',
+    ],
     packages: ['ip-address'],
     pure: true,
   },

@@ -1,4 +1,4 @@
-import type { NodeId } from '#proto/types/ids.ts';
+import type { NodeId, ServiceId } from '#proto/types/ids.ts';
 import type { Change, TableName } from '../store/changes.ts';
 import type { Draft } from '../store/view.ts';
 
@@ -7,6 +7,11 @@ export interface Situation {
   readonly nowMs: number;
   /** The version up to which each node's data plane is known to be in place. */
   readonly networkReady: ReadonlyMap<NodeId, number>;
+  /**
+   * Services that have something new to look at; absent: every one, and all the rest. A controller may leave out what
+   * only others can concern; it need not.
+   */
+  readonly services?: ReadonlySet<ServiceId>;
 }
 
 export interface Plan {
