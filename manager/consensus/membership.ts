@@ -1,4 +1,13 @@
-import { type ConfChange, ConfChangeType, type ConfState, type Entry, EntryType } from 'raft-ts';
+import {
+  type ConfChange,
+  ConfChangeType,
+  type ConfState,
+  decodeConfChange,
+  type Entry,
+  EntryType,
+} from 'raft-ts';
+import { decode } from '#proto/rpc/codec.ts';
+import type { NodeId } from '#proto/types/ids.ts';
 import type { Member } from './consensus.ts';
 
 /** A member as a conf change names it; whether it votes is the conf state's to say. */
@@ -52,6 +61,14 @@ export function wasRemoved(membership: Membership, raftId: number): boolean {
 
 export function isConfChange(entry: Entry): boolean {
   return entry.type !== EntryType.Normal;
+}
+
+/** A committed change of members, and whom it is about. */
+export function decodeChange(entry: Entry): { change: ConfChange; peer: Peer | undefined } {
+  const change = decodeConfChange(entry.data);
+  if (change.context.length === 0) return { change, peer: undefined };
+  const { raftId, nodeId, raftAddr, controlAddr } = decode('RaftMember', change.context);
+  return { change, peer: { raftId, nodeId: nodeId as NodeId, raftAddr, controlAddr } };
 }
 
 /** Keeps the membership at each index where it changed, back to the last snapshot. */

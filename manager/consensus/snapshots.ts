@@ -148,6 +148,11 @@ export class SnapshotWriter {
     });
   }
 
+  /** Committed or given up. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** How many bytes of data it has so far. */
   get bytes(): number {
     return this.#bytes;

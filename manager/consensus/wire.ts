@@ -78,10 +78,6 @@ export function encodePeer(peer: Peer): Uint8Array {
   return encode('RaftMember', peer);
 }
 
-export function decodePeer(bytes: Uint8Array): Peer {
-  return readPeer(decode('RaftMember', bytes));
-}
-
 export function messageToWire(message: Message): Input<WireMessage> {
   const { type, to, from, term, logTerm, index, entries, commit, vote, reject, rejectHint, context } =
     message;

@@ -34,7 +34,8 @@ export class SimDisk implements Disk {
   syncs = 0;
 
   makeDirectory(path: string): void {
-    this.#directories.add(path);
+    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1))
+      this.#directories.add(path.slice(0, end));
   }
 
   list(path: string): readonly string[] {

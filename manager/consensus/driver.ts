@@ -1,0 +1,318 @@
+import {
+  ConfChangeError,
+  type Entry,
+  entryBytes,
+  LOCAL_APPEND,
+  LOCAL_APPLY,
+  type MemoryStorage,
+  type Message,
+  MessageType,
+  ProposalDroppedError,
+  type RawNode,
+  ReadDroppedError,
+  type Ready,
+  type Role,
+} from 'raft-ts';
+import type { Clock } from '#proto/base/clock.ts';
+import type { Log } from '#proto/base/log.ts';
+import type { Random } from '#proto/base/random.ts';
+import type { DiskQueue } from './disk-queue.ts';
+import { changeMembership, decodeChange, isConfChange, type MembershipHistory } from './membership.ts';
+import { buffersOf, pack } from './packed.ts';
+import { Proposals } from './proposals.ts';
+import type { CorePort, Failure } from './protocol.ts';
+import { Reads } from './reads.ts';
+import type { Transport } from './transport.ts';
+
+/** When the connection to the leader breaks, the followers campaign one after the other, this far apart. */
+const SUCCESSION_STEP_MS = 15;
+const SUCCESSION_JITTER_MS = 4;
+
+const NO_BYTES = new Uint8Array();
+
+export interface DriverOpts {
+  readonly raftId: number;
+  readonly tickMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+export interface DriverModules {
+  readonly node: RawNode;
+  readonly storage: MemoryStorage;
+  readonly history: MembershipHistory;
+  readonly disk: DiskQueue;
+  readonly transport: Pick<Transport, 'send'>;
+  readonly port: CorePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Entries were handed to the main thread, conf changes among them carried out. */
+  readonly committed: (entries: readonly Entry[], membersChanged: boolean) => void;
+  /** The main thread applied so many bytes more, up to here. */
+  readonly applied: (index: number, bytes: number) => void;
+  readonly leadershipChanged: (leadership: DriverLeadership) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export interface DriverLeadership {
+  readonly term: number;
+  /** 0: nobody is known to lead. */
+  readonly leader: number;
+  readonly leading: boolean;
+}
+
+/** Entries that the main thread has been given and has not applied yet. */
+interface Applying {
+  readonly index: number;
+  readonly bytes: number;
+  readonly responses: readonly Message[];
+}
+
+/**
+ * The loop around Raft: it takes in what happens, and carries out what Raft then asks for. Messages go at once, writes a
+ * moment later, committed entries to the main thread; nothing here waits.
+ */
+export class Driver implements Disposable {
+  readonly #opts: DriverOpts;
+  readonly #modules: DriverModules;
+  readonly #proposals = new Proposals();
+  readonly #reads: Reads;
+  readonly #applying: Applying[] = [];
+  #turning = false;
+  #stopped = false;
+  #role: Role = 'follower';
+  #leadership: DriverLeadership = { term: 0, leader: 0, leading: false };
+  /** Of the last entry that was handed to the main thread. */
+  #handed = { index: 0, term: 0 };
+  #cancelSuccession: (() => void) | undefined;
+
+  constructor(opts: DriverOpts, modules: DriverModules) {
+    this.#opts = opts;
+    this.#modules = modules;
+    this.#reads = new Reads(modules.random.bytes(8), {
+      ask: (context) => this.#askRead(context),
+      answer: (ids, index) => modules.port.post({ kind: 'read', ids, index }),
+      giveUp: (ids) => this.#refuse('read', ids, 'nobody leads the cluster, or the leader has no quorum'),
+    });
+  }
+
+  get leadership(): DriverLeadership {
+    return this.#leadership;
+  }
+
+  get proposalsWaiting(): number {
+    return this.#proposals.count;
+  }
+
+  get handedIndex(): number {
+    return this.#handed.index;
+  }
+
+  /** Does something to Raft, then whatever follows from it. Every call from outside goes through here. */
+  run(work: () => void): void {
+    if (this.#stopped) return;
+    try {
+      work();
+      this.#turn();
+    } catch (error) {
+      this.#modules.failed(error);
+    }
+  }
+
+  /** The first turn. */
+  begin(): void {
+    this.run(() => this.#campaignWhenAlone());
+  }
+
+  tick(): void {
+    this.run(() => {
+      this.#modules.node.tick();
+      this.#reads.tick(this.#modules.clock.monotonicMs());
+    });
+  }
+
+  /** Messages from other members. While the disk is full nothing is taken that would have to be written. */
+  received(messages: readonly Message[]): void {
+    this.run(() => {
+      for (const message of messages)
+        if (!this.#modules.disk.full || message.type !== MessageType.App) this.#modules.node.step(message);
+    });
+  }
+
+  /** What the disk's writes made true. */
+  written(responses: readonly Message[]): void {
+    this.run(() => {
+      for (const response of responses)
+        if (response.to === this.#opts.raftId) this.#modules.node.step(response);
+        else this.#modules.transport.send(response);
+    });
+  }
+
+  propose(firstId: number, datas: readonly Uint8Array[]): void {
+    this.run(() => {
+      const ids = datas.map((_, at) => firstId + at);
+      if (this.#modules.disk.full) return this.#refuse('proposal', ids, 'the disk of this manager is full');
+      const last = this.#tryPropose(datas);
+      if (last === undefined) return this.#refuse('proposal', ids, this.#whyNot());
+      for (const [at, id] of ids.entries())
+        this.#proposals.add(id, last.index - datas.length + 1 + at, last.term);
+    });
+  }
+
+  read(id: number): void {
+    this.run(() => {
+      this.#reads.add(id, this.#modules.clock.monotonicMs() + this.#opts.requestTimeoutMs);
+      this.#reads.flush();
+    });
+  }
+
+  /** The main thread has applied everything it was given up to here. */
+  applied(index: number): void {
+    this.run(() => {
+      let bytes = 0;
+      while (this.#applying.length > 0 && (this.#applying[0] as Applying).index <= index) {
+        const done = this.#applying.shift() as Applying;
+        bytes += done.bytes;
+        for (const response of done.responses) this.#modules.node.step(response);
+      }
+      this.#campaignWhenAlone();
+      this.#modules.applied(index, bytes);
+    });
+  }
+
+  /** The main thread is given a snapshot that takes the place of everything up to its index. */
+  replaced(index: number, term: number): void {
+    this.#handed = { index, term };
+    const outcomes = this.#proposals.replaced(index, term);
+    this.#modules.port.post({ kind: 'outcomes', ...outcomes });
+  }
+
+  /**
+   * The stream from a member broke. If it led, its followers stop to believe in it at once, and campaign one after the
+   * other: the first that can win does, so nobody waits for a timeout and votes are not split.
+   */
+  streamEnded(raftId: number): void {
+    if (raftId !== this.#leadership.leader || this.#leadership.leading) return;
+    const { clock, random, node, log } = this.#modules;
+    const { term } = this.#leadership;
+    log.info('the connection to the leader broke', { leader: raftId, term });
+    this.run(() => node.forgetLeader());
+    const delayMs = this.#succession(raftId) * SUCCESSION_STEP_MS + random.next() * SUCCESSION_JITTER_MS;
+    this.#cancelSuccession?.();
+    this.#cancelSuccession = clock.timer(delayMs, () => {
+      if (this.#leadership.leader === 0 && this.#leadership.term === term) this.run(() => node.campaign());
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped = true;
+    this.#cancelSuccession?.();
+  }
+
+  /** Our place among the voters that may follow a leader. */
+  #succession(leader: number): number {
+    const voters = this.#modules.history.current.confState.voters.filter((id) => id !== leader);
+    return Math.max(0, [...voters].sort((a, b) => a - b).indexOf(this.#opts.raftId));
+  }
+
+  #turn(): void {
+    if (this.#turning) return;
+    this.#turning = true;
+    try {
+      while (this.#modules.node.hasReady()) this.#carryOut(this.#modules.node.ready());
+    } finally {
+      this.#turning = false;
+    }
+  }
+
+  #carryOut(ready: Ready): void {
+    for (const { context, index } of ready.readStates) this.#reads.answered(context, index);
+    for (const message of ready.messages) {
+      if (message.to === LOCAL_APPEND) this.#modules.disk.add(message);
+      else if (message.to === LOCAL_APPLY) this.#handOver(message);
+      else this.#modules.transport.send(message);
+    }
+    if (ready.softState !== undefined) this.#role = ready.softState.role;
+    this.#noteLeadership(
+      ready.hardState?.term ?? this.#leadership.term,
+      ready.softState?.leader ?? this.#leadership.leader,
+    );
+  }
+
+  #noteLeadership(term: number, leader: number): void {
+    const leading = this.#role === 'leader' && this.#handed.term === term;
+    const before = this.#leadership;
+    if (term === before.term && leader === before.leader && leading === before.leading) return;
+    this.#leadership = { term, leader, leading };
+    this.#modules.leadershipChanged(this.#leadership);
+  }
+
+  /** Committed entries go to the main thread; changes of members are made here. */
+  #handOver(message: Message): void {
+    const entries = message.entries ?? [];
+    const last = entries.at(-1) as Entry;
+    const changes = entries.filter(isConfChange);
+    for (const entry of changes) this.#changeMembers(entry);
+    const data = pack(entries.map((entry) => (isConfChange(entry) ? NO_BYTES : entry.data)));
+    const terms = Float64Array.from(entries, (entry) => entry.term);
+    const { port } = this.#modules;
+    const firstIndex = (entries[0] as Entry).index;
+    port.post({ kind: 'committed', firstIndex, terms, data }, [...buffersOf(data), terms.buffer]);
+    const outcomes = this.#proposals.applied(entries);
+    if (outcomes.committed.length + outcomes.lost.length > 0) port.post({ kind: 'outcomes', ...outcomes });
+    const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+    this.#applying.push({ index: last.index, bytes, responses: message.responses ?? [] });
+    this.#handed = { index: last.index, term: last.term };
+    this.#modules.committed(entries, changes.length > 0);
+  }
+
+  /** A change that the present members do not allow is none, on every member alike. */
+  #changeMembers(entry: Entry): void {
+    const { node, history, log } = this.#modules;
+    const { change, peer } = decodeChange(entry);
+    try {
+      const confState = node.applyConfChange(change);
+      history.add(entry.index, changeMembership(history.current, change, confState, peer));
+    } catch (error) {
+      if (!(error instanceof ConfChangeError)) throw error;
+      log.warn('a change of members had no effect', { index: entry.index, err: error });
+    }
+  }
+
+  /** The only voter need not wait for an election. */
+  #campaignWhenAlone(): void {
+    const { voters } = this.#modules.history.current.confState;
+    if (this.#role !== 'follower' || this.#leadership.leader !== 0) return;
+    if (voters.length === 1 && voters[0] === this.#opts.raftId) this.#modules.node.campaign();
+  }
+
+  #tryPropose(datas: readonly Uint8Array[]): { index: number; term: number } | undefined {
+    try {
+      return this.#modules.node.proposeAll(datas);
+    } catch (error) {
+      if (error instanceof ProposalDroppedError) return undefined;
+      throw error;
+    }
+  }
+
+  #whyNot(): string {
+    if (this.#leadership.leader === 0) return 'the cluster has no leader at the moment';
+    if (this.#role !== 'leader') return 'this manager does not lead the cluster';
+    return 'the leader takes no writes at the moment: it has too many waiting, or hands leadership over';
+  }
+
+  #askRead(context: Uint8Array): boolean {
+    try {
+      this.#modules.node.readIndex(context);
+      return true;
+    } catch (error) {
+      if (error instanceof ReadDroppedError) return false;
+      throw error;
+    }
+  }
+
+  #refuse(what: 'proposal' | 'read', ids: readonly number[], message: string): void {
+    const failure: Failure = { code: 'UNAVAILABLE', message };
+    this.#modules.port.post({ kind: 'refused', what, ids, failure });
+  }
+}

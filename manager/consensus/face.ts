@@ -1,0 +1,382 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import { LIMITS } from '#proto/base/limits.ts';
+import { toChunks, toPieces } from './chunk-stream.ts';
+import type { Consensus, ConsensusStatus, Leadership, Member, StateMachine } from './consensus.ts';
+import { Listeners } from './listeners.ts';
+import { buffersOf, pack, unpack } from './packed.ts';
+import {
+  type Answers,
+  type Failure,
+  failureOf,
+  type HostPort,
+  type Request,
+  type ToHost,
+} from './protocol.ts';
+
+/** Data of proposals that wait; as many as the limit of their number says may be small. */
+const PROPOSAL_BYTES_WAITING_MAX = 64 * 1024 * 1024;
+const READS_WAITING_MAX = 10_000;
+
+export interface FaceOpts {
+  readonly proposalsWaitingMax: number;
+}
+
+export interface FaceModules {
+  readonly port: HostPort;
+  readonly stateMachine: StateMachine;
+  /** Told once when consensus stopped because something is broken. */
+  readonly onFailure: (error: Error) => void;
+  /** Ends what is at the other end of the port, after it has stopped. */
+  readonly close: () => Promise<void>;
+}
+
+interface WaitingProposal {
+  readonly bytes: number;
+  readonly resolve: (place: { index: number; term: number }) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface WaitingRead {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Consensus as the main thread sees it: applies what is committed, and asks the Raft loop for everything else. */
+export class Face implements Consensus {
+  readonly #opts: FaceOpts;
+  readonly #modules: FaceModules;
+  readonly #started = Promise.withResolvers<void>();
+  readonly #leadershipListeners = new Listeners<Leadership>();
+  readonly #memberListeners = new Listeners<readonly Member[]>();
+  readonly #proposals = new Map<number, WaitingProposal>();
+  readonly #reads = new Map<number, WaitingRead>();
+  readonly #requests = new Map<number, PromiseWithResolvers<unknown>>();
+  /** Reads that know their index, waiting for it to be applied. */
+  #readsAt: { readonly index: number; readonly ids: readonly number[] }[] = [];
+  #lastId = 0;
+  /** Of reads and requests; proposals are numbered by themselves, without gaps in one message. */
+  #lastRequestId = 0;
+  #unsent: Uint8Array[] = [];
+  #bytesWaiting = 0;
+  #applied = 0;
+  /** Messages behind a restore that is under way: nothing overtakes it. */
+  #held: ToHost[] | undefined;
+  #leadership: Leadership = { term: 0, leading: false };
+  #members: readonly Member[] = [];
+  #pieceWanted: PromiseWithResolvers<void> | undefined;
+  #pieceAwaited: PromiseWithResolvers<Uint8Array | undefined> | undefined;
+  #isStarted = false;
+  #ended: Error | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(opts: FaceOpts, modules: FaceModules) {
+    this.#opts = opts;
+    this.#modules = modules;
+    modules.port.onMessage((message) => this.#receive(message));
+  }
+
+  /** Resolves when what was on disk is restored; rejects when consensus can't start. */
+  get started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  propose(data: Uint8Array): Promise<{ readonly index: number; readonly term: number }> {
+    const refusal = this.#refusal(data);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (this.#unsent.length === 0) queueMicrotask(() => this.#sendProposals());
+    this.#unsent.push(data);
+    this.#lastId += 1;
+    const id = this.#lastId;
+    this.#bytesWaiting += data.length;
+    return new Promise((resolve, reject) => {
+      this.#proposals.set(id, { bytes: data.length, resolve, reject });
+    });
+  }
+
+  async readBarrier(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#ended !== undefined) throw this.#ended;
+    if (this.#reads.size >= READS_WAITING_MAX)
+      throw new ShoalError('RESOURCE_EXHAUSTED', 'too many reads wait on this manager: try again later');
+    const id = this.#nextId();
+    const onAbort = (): void => this.#reads.get(id)?.reject(signal?.reason as Error);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#reads.set(id, { resolve, reject });
+        this.#modules.port.post({ kind: 'read', id });
+      });
+    } finally {
+      this.#reads.delete(id);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  leadership(): Leadership {
+    return this.#leadership;
+  }
+
+  onLeadership(changed: (leadership: Leadership) => void): () => void {
+    return this.#leadershipListeners.add(changed);
+  }
+
+  members(): readonly Member[] {
+    return this.#members;
+  }
+
+  onMembers(changed: (members: readonly Member[]) => void): () => void {
+    return this.#memberListeners.add(changed);
+  }
+
+  addMember(member: Omit<Member, 'learner' | 'raftId'>): Promise<Member> {
+    return this.#ask({ ask: 'add-member', member });
+  }
+
+  async removeMember(raftId: number): Promise<void> {
+    await this.#ask({ ask: 'remove-member', raftId });
+  }
+
+  async transferLeadership(): Promise<void> {
+    await this.#ask({ ask: 'transfer-leadership' });
+  }
+
+  async status(): Promise<ConsensusStatus> {
+    return { ...(await this.#ask({ ask: 'status' })), appliedIndex: this.#applied };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#ended === undefined) await this.#ask({ ask: 'stop' }).catch(() => undefined);
+    this.#end(new ShoalError('CANCELLED', 'this manager is stopping: whether it was done is not known here'));
+    await this.#modules.close();
+  }
+
+  #refusal(data: Uint8Array): Error | undefined {
+    if (this.#ended !== undefined) return new ShoalError('UNAVAILABLE', this.#ended.message);
+    if (data.length > LIMITS.raftEntryBytesMax) {
+      const message = `the change takes ${data.length} bytes in the log, and at most ${LIMITS.raftEntryBytesMax} are allowed: make it in parts`;
+      return new ShoalError('INVALID_ARGUMENT', message);
+    }
+    const waiting = this.#proposals.size;
+    if (
+      waiting < this.#opts.proposalsWaitingMax &&
+      this.#bytesWaiting + data.length <= PROPOSAL_BYTES_WAITING_MAX
+    )
+      return undefined;
+    const message = `${waiting} changes wait to be committed on this manager, and it takes no more: try again later`;
+    return new ShoalError('RESOURCE_EXHAUSTED', message);
+  }
+
+  /** Everything proposed in one turn goes as one message, and so into one write. */
+  #sendProposals(): void {
+    const datas = this.#unsent;
+    this.#unsent = [];
+    const data = pack(datas);
+    const firstId = this.#lastId - datas.length + 1;
+    if (this.#ended === undefined)
+      this.#modules.port.post({ kind: 'propose', firstId, data }, buffersOf(data));
+  }
+
+  #ask<R extends Request>(request: R): Promise<Answers[R['ask']]> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const id = this.#nextId();
+    const answer = Promise.withResolvers<unknown>();
+    this.#requests.set(id, answer);
+    this.#modules.port.post({ kind: 'request', id, request });
+    return answer.promise as Promise<Answers[R['ask']]>;
+  }
+
+  #nextId(): number {
+    this.#lastRequestId += 1;
+    return this.#lastRequestId;
+  }
+
+  #receive(message: ToHost): void {
+    if (this.#ended !== undefined) return;
+    try {
+      if (!this.#receiveUnordered(message)) {
+        if (this.#held === undefined) this.#receiveInOrder(message);
+        else this.#held.push(message);
+      }
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  /** What may overtake a restore, or is part of one. */
+  #receiveUnordered(message: ToHost): boolean {
+    switch (message.kind) {
+      case 'restore-piece':
+        this.#pieceAwaited?.resolve(message.piece);
+        return true;
+      case 'snapshot-more':
+        this.#pieceWanted?.resolve();
+        return true;
+      case 'failed':
+        this.#fail(errorOf(message.failure));
+        return true;
+      case 'reply':
+        this.#requests.get(message.id)?.resolve(message.answer);
+        return this.#requests.delete(message.id);
+      case 'denied':
+        this.#requests.get(message.id)?.reject(errorOf(message.failure));
+        return this.#requests.delete(message.id);
+      default:
+        return false;
+    }
+  }
+
+  #receiveInOrder(message: ToHost): void {
+    switch (message.kind) {
+      case 'committed':
+        return this.#apply(message.firstIndex, message.terms, unpack(message.data));
+      case 'outcomes':
+        return this.#settleProposals(message);
+      case 'refused':
+        return this.#refuse(message.what, message.ids, errorOf(message.failure));
+      case 'read':
+        this.#readsAt.push({ index: message.index, ids: message.ids });
+        return this.#releaseReads();
+      case 'leadership':
+        this.#leadership = message.leadership;
+        return this.#leadershipListeners.tell(message.leadership);
+      case 'members':
+        this.#members = message.members;
+        return this.#memberListeners.tell(message.members);
+      case 'take-snapshot':
+        return void this.#takeSnapshot();
+      case 'restore':
+        return void this.#restore(message.index);
+      case 'started':
+        this.#isStarted = true;
+        return this.#started.resolve();
+    }
+  }
+
+  #apply(firstIndex: number, terms: Float64Array, datas: readonly Uint8Array[]): void {
+    const entries = datas.map((data, at) => ({ index: firstIndex + at, term: terms[at] as number, data }));
+    this.#modules.stateMachine.apply(entries);
+    this.#applied = firstIndex + entries.length - 1;
+    this.#modules.port.post({ kind: 'applied', index: this.#applied });
+    this.#releaseReads();
+  }
+
+  #settleProposals(outcomes: ToHost & { kind: 'outcomes' }): void {
+    for (const { id, index, term } of outcomes.committed) this.#takeProposal(id)?.resolve({ index, term });
+    const lost = 'the change was not made: the lead went to another manager first';
+    for (const id of outcomes.lost) this.#takeProposal(id)?.reject(new ShoalError('UNAVAILABLE', lost));
+    const unknown = 'whether the change was made is not known here: look before making it again';
+    for (const id of outcomes.unknown)
+      this.#takeProposal(id)?.reject(new ShoalError('DEADLINE_EXCEEDED', unknown));
+  }
+
+  #refuse(what: 'proposal' | 'read', ids: readonly number[], error: Error): void {
+    for (const id of ids)
+      if (what === 'proposal') this.#takeProposal(id)?.reject(error);
+      else this.#reads.get(id)?.reject(error);
+  }
+
+  #takeProposal(id: number): WaitingProposal | undefined {
+    const waiting = this.#proposals.get(id);
+    if (waiting === undefined) return undefined;
+    this.#proposals.delete(id);
+    this.#bytesWaiting -= waiting.bytes;
+    return waiting;
+  }
+
+  #releaseReads(): void {
+    if (this.#readsAt.length === 0) return;
+    const ready = this.#readsAt.filter((reads) => reads.index <= this.#applied);
+    this.#readsAt = this.#readsAt.filter((reads) => reads.index > this.#applied);
+    for (const { ids } of ready) for (const id of ids) this.#reads.get(id)?.resolve();
+  }
+
+  /** The state at this moment, sent as fast as it is taken. */
+  async #takeSnapshot(): Promise<void> {
+    const { port, stateMachine } = this.#modules;
+    try {
+      const pieces = toPieces(stateMachine.snapshot());
+      let piece = ahead(pieces.next());
+      await this.#sendPiece(() => port.post({ kind: 'snapshot-begin', index: this.#applied }));
+      for (let next = await piece; !next.done; next = await piece) {
+        const { value } = next;
+        piece = ahead(pieces.next());
+        await this.#sendPiece(() => port.post({ kind: 'snapshot-piece', piece: value }, [value.buffer]));
+      }
+      port.post({ kind: 'snapshot-end' });
+    } catch (error) {
+      port.post({ kind: 'snapshot-failed', failure: failureOf(error) });
+    }
+  }
+
+  #sendPiece(send: () => void): Promise<void> {
+    this.#pieceWanted = Promise.withResolvers<void>();
+    send();
+    return this.#pieceWanted.promise;
+  }
+
+  async #restore(index: number): Promise<void> {
+    this.#held = [];
+    try {
+      await this.#modules.stateMachine.restore(toChunks(this.#restorePieces()), index);
+      this.#applied = index;
+      this.#modules.port.post({ kind: 'restored', index });
+      this.#goOn();
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  async *#restorePieces(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      this.#pieceAwaited = Promise.withResolvers<Uint8Array | undefined>();
+      this.#modules.port.post({ kind: 'restore-more' });
+      const piece = await this.#pieceAwaited.promise;
+      if (piece === undefined) return;
+      yield piece;
+    }
+  }
+
+  #goOn(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#releaseReads();
+    for (const message of held) this.#receive(message);
+  }
+
+  #fail(error: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#end(error);
+    if (this.#isStarted) this.#modules.onFailure(error);
+  }
+
+  /** Nothing more will come: whoever waits is told. */
+  #end(error: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#started.promise.catch(() => undefined);
+    this.#started.reject(error);
+    const waiting = [...this.#proposals.values(), ...this.#reads.values(), ...this.#requests.values()];
+    this.#proposals.clear();
+    this.#requests.clear();
+    for (const { reject } of waiting) reject(error);
+    this.#pieceWanted?.reject(error);
+    this.#pieceAwaited?.reject(error);
+    this.#leadership = { term: this.#leadership.term, leading: false };
+    this.#leadershipListeners.tell(this.#leadership);
+  }
+}
+
+/** For a promise that is awaited later: that it fails meanwhile is no surprise. */
+function ahead<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+function errorOf({ code, message }: Failure): ShoalError {
+  return new ShoalError(code, message);
+}

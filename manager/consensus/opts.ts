@@ -1,0 +1,72 @@
+import type { Clock } from '#proto/base/clock.ts';
+import { LIMITS } from '#proto/base/limits.ts';
+import type { Log } from '#proto/base/log.ts';
+import type { Metrics } from '#proto/base/metrics.ts';
+import type { Random } from '#proto/base/random.ts';
+import type { NodeId } from '#proto/types/ids.ts';
+import type { Member } from './consensus.ts';
+import type { Disk } from './disk.ts';
+import type { StartTransport } from './transport.ts';
+
+/** Who this manager is to the others. */
+export interface SelfOpts {
+  readonly nodeId: NodeId;
+  /** host:port where the other managers reach its Raft transport. */
+  readonly raftAddr: string;
+  /** host:port where the other managers reach its control service. */
+  readonly controlAddr: string;
+}
+
+/** How a manager comes into being: the first of a cluster, one that was let in, or one that was here before. */
+export type StartOpts =
+  | { readonly kind: 'bootstrap' }
+  /** `raftId` and `members` are what the leader's addMember gave. */
+  | { readonly kind: 'join'; readonly raftId: number; readonly members: readonly Member[] }
+  | { readonly kind: 'restart' };
+
+export interface ConsensusLimits {
+  readonly tickMs: number;
+  readonly heartbeatTicks: number;
+  readonly electionTicks: number;
+  readonly snapshotEveryEntries: number;
+  readonly logEntriesForSlowFollowers: number;
+  readonly snapshotsKept: number;
+  readonly segmentBytes: number;
+  readonly proposalsWaitingMax: number;
+  readonly requestTimeoutMs: number;
+}
+
+export const DEFAULT_LIMITS: ConsensusLimits = {
+  tickMs: LIMITS.raftTickMs,
+  heartbeatTicks: LIMITS.raftHeartbeatTicks,
+  electionTicks: LIMITS.raftElectionTicks,
+  snapshotEveryEntries: LIMITS.snapshotEveryEntries,
+  logEntriesForSlowFollowers: LIMITS.logEntriesForSlowFollowers,
+  snapshotsKept: 2,
+  segmentBytes: 16 * 1024 * 1024,
+  proposalsWaitingMax: LIMITS.proposalsWaitingMax,
+  requestTimeoutMs: LIMITS.requestTimeoutMs,
+};
+
+export interface CoreOpts {
+  /** Holds the keys, the log and the snapshots; for this manager alone. */
+  readonly stateDir: string;
+  readonly self: SelfOpts;
+  readonly start: StartOpts;
+  /** With `restart`: the other managers are gone for good, this one goes on alone with all that it has. */
+  readonly forceNewCluster?: boolean;
+  readonly limits: ConsensusLimits;
+}
+
+/** Runs work a little later, when everything that is there already was taken in; in the order it was given. */
+export type Soon = (work: () => void) => void;
+
+export interface CoreModules {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly soon: Soon;
+  readonly startTransport: StartTransport;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
