@@ -1,0 +1,135 @@
+/**
+ * Forgetting flows: connection tracking keeps sending a client to the task it once chose, so the entries that lead to
+ * a task that went away must go too. The program `conntrack` lists them (walking the kernel's table takes tens of
+ * milliseconds, so not here), netlink deletes exactly those that were meant.
+ */
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { Clock } from '#proto/base/clock.ts';
+import { runProgram } from './net-program.ts';
+import { inNetworkNamespace, rawSocket, SyscallError } from './sys.ts';
+
+/** One entry, as its first packet was. */
+export interface Flow {
+  readonly protocol: number;
+  readonly source: string;
+  readonly destination: string;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly zone: number;
+  /** Who answers. */
+  readonly answeredBy: string;
+}
+
+const PROTOCOLS = { tcp: 6, udp: 17 } as const;
+/** Deletions between two looks at everything else. */
+const DELETIONS_AT_ONCE = 500;
+
+/** Forgets the flows of a protocol that these addresses answer, in one namespace; returns how many there were. */
+export async function forgetFlows(
+  netns: string | undefined,
+  protocol: keyof typeof PROTOCOLS,
+  addresses: ReadonlySet<string>,
+  modules: { readonly clock: Pick<Clock, 'timer'> },
+): Promise<number> {
+  if (addresses.size === 0) return 0;
+  const [only] = addresses.size === 1 ? addresses : [];
+  const filter = only === undefined ? [] : ['-r', only];
+  const argv = ['conntrack', '-f', 'ipv4', '-L', '-p', protocol, ...filter] as const;
+  const { stdout } = await runProgram(netns, [...argv], '', modules);
+  const flows = parseFlows(stdout).filter((flow) => addresses.has(flow.answeredBy));
+  if (flows.length > 0) await deleteFlows(netns, flows);
+  return flows.length;
+}
+
+/** The lines of `conntrack -L` that have ports. */
+export function parseFlows(text: string): Flow[] {
+  const pattern =
+    /^\w+\s+(\d+).*? src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) .*?src=(\S+) dst=\S+ sport=\d+ dport=\d+(.*)$/gm;
+  return [...text.matchAll(pattern)].map(([, protocol, source, destination, from, to, answeredBy, rest]) => ({
+    protocol: Number(protocol),
+    source: source as string,
+    destination: destination as string,
+    sourcePort: Number(from),
+    destinationPort: Number(to),
+    answeredBy: answeredBy as string,
+    zone: Number(/ zone(?:-orig)?=(\d+)/.exec(rest ?? '')?.[1] ?? 0),
+  }));
+}
+
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC = 0x80003;
+const NETLINK_NETFILTER = 12;
+
+async function deleteFlows(netns: string | undefined, flows: readonly Flow[]): Promise<void> {
+  const open = (): number => rawSocket.open(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
+  const socket = netns === undefined ? open() : inNetworkNamespace(netns, open);
+  try {
+    for (let i = 0; i < flows.length; i += DELETIONS_AT_ONCE) {
+      for (const flow of flows.slice(i, i + DELETIONS_AT_ONCE)) deleteFlow(socket, flow);
+      await breathe();
+    }
+  } finally {
+    closeSync(socket);
+  }
+}
+
+const answer = Buffer.alloc(4_096);
+
+/** The kernel answers before send() returns; an entry that ended by itself meanwhile is no error. */
+function deleteFlow(socket: number, flow: Flow): void {
+  rawSocket.send(socket, deleteMessage(flow));
+  rawSocket.receive(socket, answer);
+  const errno = -answer.readInt32LE(HEADER_BYTES);
+  if (errno !== 0 && errno !== constants.errno.ENOENT)
+    throw new SyscallError('ctnetlink delete', errno, `${flow.source} to ${flow.destination}`);
+}
+
+const HEADER_BYTES = 16;
+/** Subsystem ctnetlink (1), message IPCTNL_MSG_CT_DELETE (2). */
+const CT_DELETE = (1 << 8) | 2;
+const NLM_F_REQUEST_ACK = 5;
+const NESTED = 0x8000;
+const AF_INET = 2;
+
+/** linux/netfilter/nfnetlink_conntrack.h */
+export function deleteMessage(flow: Flow): Buffer {
+  const ip = attribute(
+    NESTED | 1,
+    Buffer.concat([attribute(1, ipBytes(flow.source)), attribute(2, ipBytes(flow.destination))]),
+  );
+  const ports = [
+    attribute(1, Buffer.from([flow.protocol])),
+    attribute(2, bigEndian16(flow.sourcePort)),
+    attribute(3, bigEndian16(flow.destinationPort)),
+  ];
+  const zone = flow.zone === 0 ? [] : [attribute(3, bigEndian16(flow.zone))];
+  const tuple = attribute(
+    NESTED | 1,
+    Buffer.concat([ip, attribute(NESTED | 2, Buffer.concat(ports)), ...zone]),
+  );
+  const header = Buffer.alloc(HEADER_BYTES + 4);
+  header.writeUInt32LE(header.length + tuple.length, 0);
+  header.writeUInt16LE(CT_DELETE, 4);
+  header.writeUInt16LE(NLM_F_REQUEST_ACK, 6);
+  header.writeUInt8(AF_INET, HEADER_BYTES);
+  return Buffer.concat([header, tuple]);
+}
+
+/** Length, type, value, padded to four bytes. */
+function attribute(type: number, value: Buffer): Buffer {
+  const bytes = Buffer.alloc(Math.ceil((4 + value.length) / 4) * 4);
+  bytes.writeUInt16LE(4 + value.length, 0);
+  bytes.writeUInt16LE(type, 2);
+  value.copy(bytes, 4);
+  return bytes;
+}
+
+function ipBytes(address: string): Buffer {
+  return Buffer.from(address.split('.').map(Number));
+}
+
+function bigEndian16(value: number): Buffer {
+  return Buffer.from([value >> 8, value & 255]);
+}

@@ -1,0 +1,80 @@
+import { networkInterfaces } from 'node:os';
+import type { Clock } from '#proto/base/clock.ts';
+import { forgetFlows } from '../core/linux/conntrack.ts';
+import { NET_CHANNELS_DEFAULTS, NetChannels } from '../core/linux/net-channels.ts';
+import {
+  createNamespace,
+  isNamespace,
+  namespaceFiles,
+  removeNamespace,
+  type Settings,
+  setSettings,
+} from '../core/linux/netns.ts';
+import { openSockets, type SocketRow } from '../core/linux/procnet.ts';
+
+/** A namespace by the file it is bound to; undefined is the daemon's own. */
+export type NetnsPath = string | undefined;
+
+/**
+ * Commands of ip, bridge and nft in namespaces. Kept programs run them today; an implementation that speaks netlink
+ * would be another one of these.
+ */
+export interface NetCommands {
+  /** Errors in the order of the commands; rejects when nobody knows what was done. An nft command is a transaction. */
+  run(
+    netns: NetnsPath,
+    tool: 'ip' | 'bridge' | 'nft',
+    commands: readonly string[],
+  ): Promise<readonly (string | undefined)[]>;
+  /** The same, for a namespace that seldom changes. */
+  runOnce(
+    netns: NetnsPath,
+    tool: 'ip' | 'bridge',
+    commands: readonly string[],
+  ): Promise<readonly (string | undefined)[]>;
+  /** An nft script as one transaction; what is wrong with it, or undefined. */
+  load(netns: NetnsPath, script: string): Promise<string | undefined>;
+  query(netns: NetnsPath, argv: readonly [string, ...string[]]): Promise<string>;
+  /** Holds the namespace no longer. */
+  release(netns: string): Promise<void>;
+}
+
+/** The machine, as far as its network goes. */
+export interface NetMachine extends AsyncDisposable {
+  readonly commands: NetCommands;
+  createNamespace(path: string): void;
+  removeNamespace(path: string): void;
+  isNamespace(path: string): boolean;
+  namespaceFiles(directory: string): string[];
+  setSettings(netns: NetnsPath, settings: Settings): void;
+  forgetFlows(netns: NetnsPath, protocol: 'tcp' | 'udp', addresses: ReadonlySet<string>): Promise<number>;
+  /** Sockets of the own namespace that take what comes. */
+  openSockets(protocol: 'tcp' | 'udp'): readonly SocketRow[];
+  /** IPv4 addresses of the own namespace, by device; without loopback. */
+  addresses(): ReadonlyMap<string, readonly string[]>;
+}
+
+/** This machine. */
+export function linuxNetMachine(modules: { readonly clock: Pick<Clock, 'timer'> }): NetMachine {
+  const commands = new NetChannels(NET_CHANNELS_DEFAULTS, modules);
+  return {
+    commands,
+    createNamespace,
+    removeNamespace,
+    isNamespace,
+    namespaceFiles,
+    setSettings,
+    forgetFlows: (netns, protocol, addresses) => forgetFlows(netns, protocol, addresses, modules),
+    openSockets: (protocol) => openSockets('self', protocol),
+    addresses: ownAddresses,
+    [Symbol.asyncDispose]: () => commands[Symbol.asyncDispose](),
+  };
+}
+
+function ownAddresses(): Map<string, string[]> {
+  const found = Object.entries(networkInterfaces()).map(([device, infos]): [string, string[]] => [
+    device,
+    (infos ?? []).filter((info) => info.family === 'IPv4' && !info.internal).map((info) => info.address),
+  ]);
+  return new Map(found.filter(([, addresses]) => addresses.length > 0));
+}

@@ -1,0 +1,268 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { NetworkState } from '#proto/types/assignments.ts';
+import { MESH_SLOTS_MAX } from '#proto/types/mesh.ts';
+import type { AttachmentRequest, LocalNetwork, PortBinding, SandboxRequest } from '../node-network.ts';
+import {
+  addressOf,
+  bare,
+  macOf,
+  maybeNumber,
+  numberOf,
+  overlaps,
+  type Subnet,
+  sizeOf,
+  subnetOf,
+} from './ipv4.ts';
+import { everywhere } from './sandbox.ts';
+import type { AttachmentRecord, SandboxRecord } from './sandbox-record.ts';
+
+/** What a choice depends on. */
+export interface ChoiceFacts {
+  readonly cluster?: NetworkState;
+  readonly sandboxes: ReadonlyMap<string, SandboxRecord>;
+  readonly locals: ReadonlyMap<string, LocalNetwork>;
+  /** Sockets of the node's own that take what comes; addresses as in procnet. */
+  readonly sockets: Readonly<Record<'tcp' | 'udp', readonly { address: string; port: number }[]>>;
+  /** Addresses that the node has. */
+  readonly addresses: readonly string[];
+  /** Host ports to choose from where none is asked for, first and last. */
+  readonly dynamicPorts: readonly [number, number];
+  /** The slot and the dynamic port chosen last: what was given back is used again as late as possible. */
+  readonly lastSlot: number;
+  readonly lastPort: number;
+}
+
+/** Chooses everything a sandbox needs. ShoalErrors in Docker's words. */
+export function chooseSandbox(request: SandboxRequest, facts: ChoiceFacts): SandboxRecord {
+  if (facts.sandboxes.has(request.containerId))
+    throw new ShoalError('CONFLICT', `container ${request.containerId} has a network namespace already`);
+  const attachments: AttachmentRecord[] = [];
+  for (const wanted of request.attachments) attachments.push(chooseAttachment(wanted, attachments, facts));
+  return withSlot(
+    {
+      containerId: request.containerId,
+      names: request.names,
+      attachments,
+      ports: choosePorts(request, facts),
+      mesh: request.mesh,
+      ...(request.dns === undefined ? {} : { dns: request.dns }),
+    },
+    facts,
+  );
+}
+
+/** The sandbox with one more network, or one less. */
+export function rewired(
+  sandbox: SandboxRecord,
+  change: { readonly add: AttachmentRequest } | { readonly remove: string },
+  facts: ChoiceFacts,
+): SandboxRecord {
+  const attachments =
+    'add' in change
+      ? [...sandbox.attachments, chooseAttachment(change.add, sandbox.attachments, facts)]
+      : sandbox.attachments.filter((on) => on.networkId !== change.remove);
+  return withSlot({ ...sandbox, attachments }, facts);
+}
+
+/** Containers on overlay networks, and those of the mesh, have mesh addresses; no others. */
+function withSlot(sandbox: SandboxRecord, facts: ChoiceFacts): SandboxRecord {
+  const { slot, ...rest } = sandbox;
+  if (!sandbox.mesh && sandbox.attachments.every((on) => on.overlay === undefined)) return rest;
+  return { ...rest, slot: slot ?? chooseSlot(facts) };
+}
+
+/** Chooses one more network for a container that has `others`. */
+function chooseAttachment(
+  wanted: AttachmentRequest,
+  others: readonly AttachmentRecord[],
+  facts: ChoiceFacts,
+): AttachmentRecord {
+  const number = firstFree(others.map((on) => on.number));
+  const common = { networkId: wanted.networkId, number, aliases: wanted.aliases };
+  if (others.some((on) => on.networkId === wanted.networkId))
+    throw new ShoalError('FORBIDDEN', `the container is on network ${wanted.networkId} already`);
+  const local = facts.locals.get(wanted.networkId);
+  if (local?.subnet !== undefined && local.gateway !== undefined) {
+    const subnet = subnetOf(local.subnet);
+    const taken = [...facts.sandboxes.values()].flatMap((sandbox) => sandbox.attachments);
+    const used = taken.filter((on) => on.networkId === local.id).map((on) => bare(on.address));
+    const address = chooseAddress(local, subnet, [...used, local.gateway], wanted.address);
+    const mac = wanted.mac ?? macOf(address);
+    return { ...common, address: `${address}/${subnet.bits}`, gateway: local.gateway, mac };
+  }
+  return { ...common, ...chooseOverlay(wanted, facts.cluster) };
+}
+
+function firstFree(taken: readonly number[]): number {
+  let number = 0;
+  while (taken.includes(number)) number++;
+  return number;
+}
+
+function chooseOverlay(wanted: AttachmentRequest, cluster: NetworkState | undefined) {
+  const overlay = [...(cluster?.networks.values() ?? [])].find((network) => network.id === wanted.networkId);
+  if (overlay === undefined || overlay.driver !== 'overlay')
+    throw new ShoalError('NOT_FOUND', `network ${wanted.networkId} not found`);
+  if (overlay.options?.['encrypted'] !== undefined)
+    throw new ShoalError(
+      'NOT_IMPLEMENTED',
+      `network ${overlay.name}: encrypted overlay networks are not implemented; create it without --opt encrypted`,
+    );
+  if (wanted.address === undefined)
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      `network ${overlay.name}: managers choose its addresses, and none was given`,
+    );
+  if ((cluster?.self.meshIndex ?? 0) <= 0)
+    throw new ShoalError('UNAVAILABLE', `network ${overlay.name}: this node has no mesh addresses yet`);
+  const address = bare(wanted.address);
+  const { bits } = subnetOf(overlay.subnet);
+  return {
+    overlay,
+    address: `${address}/${bits}`,
+    gateway: overlay.gateway,
+    mac: wanted.mac ?? macOf(address),
+  };
+}
+
+/** The address asked for, else the lowest free one. */
+function chooseAddress(
+  network: LocalNetwork,
+  subnet: Subnet,
+  used: readonly string[],
+  wanted: string | undefined,
+): string {
+  const taken = new Set(used.map(numberOf));
+  const last = subnet.first + sizeOf(subnet) - 2;
+  if (wanted !== undefined) {
+    const number = maybeNumber(wanted) ?? -1;
+    if (number <= subnet.first || number > last)
+      throw new ShoalError('INVALID_ARGUMENT', `no configured subnet contains IP address ${wanted}`);
+    if (taken.has(number)) throw new ShoalError('FORBIDDEN', 'Address already in use');
+    return wanted;
+  }
+  for (let number = subnet.first + 1; number <= last; number++)
+    if (!taken.has(number)) return addressOf(number);
+  throw new ShoalError(
+    'RESOURCE_EXHAUSTED',
+    `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`,
+  );
+}
+
+function chooseSlot(facts: ChoiceFacts): number {
+  const taken = new Set([...facts.sandboxes.values()].map((sandbox) => sandbox.slot));
+  for (let i = 0; i < MESH_SLOTS_MAX; i++) {
+    const slot = 1 + ((facts.lastSlot + i) % MESH_SLOTS_MAX);
+    if (!taken.has(slot)) return slot;
+  }
+  throw new ShoalError(
+    'RESOURCE_EXHAUSTED',
+    `this node has ${MESH_SLOTS_MAX} containers on networks of the cluster, and addresses for no more`,
+  );
+}
+
+function choosePorts(request: SandboxRequest, facts: ChoiceFacts): PortBinding[] {
+  const chosen: PortBinding[] = [];
+  for (const wanted of request.ports) {
+    const hostIp = wanted.hostIp === '0.0.0.0' ? '' : wanted.hostIp;
+    const asked = { ...wanted, hostIp };
+    const port = asked.hostPort === 0 ? { ...asked, hostPort: dynamicPort(asked, chosen, facts) } : asked;
+    const problem = unbindable(port, chosen, facts);
+    if (problem !== undefined) throw cannotPublish(request, problem);
+    chosen.push(port);
+  }
+  return chosen;
+}
+
+function cannotPublish(
+  request: SandboxRequest,
+  problem: { code: 'CONFLICT' | 'INVALID_ARGUMENT'; text: string },
+) {
+  const endpoint = `${request.names[0] ?? request.containerId} (${request.containerId})`;
+  return new ShoalError(
+    problem.code,
+    `driver failed programming external connectivity on endpoint ${endpoint}: ${problem.text}`,
+  );
+}
+
+function unbindable(
+  port: PortBinding,
+  chosen: readonly PortBinding[],
+  facts: ChoiceFacts,
+): { code: 'CONFLICT' | 'INVALID_ARGUMENT'; text: string } | undefined {
+  const ip = port.hostIp === '' ? '0.0.0.0' : port.hostIp;
+  const local = everywhere(ip) || ip.startsWith('127.') || facts.addresses.includes(ip);
+  const bound = `failed to bind host port for ${ip}:${port.hostPort}:${port.containerPort}/${port.protocol}`;
+  if (maybeNumber(ip) === undefined || !local)
+    return { code: 'INVALID_ARGUMENT', text: `${bound}: cannot assign requested address` };
+  if (isPublished(port, chosen, facts))
+    return { code: 'CONFLICT', text: `Bind for ${ip}:${port.hostPort} failed: port is already allocated` };
+  if (isForeign(port, facts)) return { code: 'CONFLICT', text: `${bound}: address already in use` };
+  return undefined;
+}
+
+/** A container of this node has the port, or a service of the cluster publishes it on every node. */
+function isPublished(port: PortBinding, chosen: readonly PortBinding[], facts: ChoiceFacts): boolean {
+  const others = [...facts.sandboxes.values()].flatMap((sandbox) => sandbox.ports);
+  if ([...others, ...chosen].some((other) => meets(port, other))) return true;
+  for (const service of facts.cluster?.services.values() ?? []) {
+    for (const published of service.endpoint.ports) {
+      const same = published.protocol === port.protocol && published.publishedPort === port.hostPort;
+      if (same && published.publishMode === 'ingress') return true;
+    }
+  }
+  return false;
+}
+
+function meets(a: PortBinding, b: PortBinding): boolean {
+  if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
+  return everywhere(a.hostIp) || everywhere(b.hostIp) || a.hostIp === b.hostIp;
+}
+
+/** A process of the node itself has the port; resolvers at other loopback addresses never meet a published one. */
+function isForeign(port: PortBinding, facts: ChoiceFacts): boolean {
+  if (port.protocol === 'sctp') return false;
+  return facts.sockets[port.protocol].some((socket) => {
+    if (socket.port !== port.hostPort) return false;
+    if (socket.address === '0.0.0.0' || !socket.address.includes('.')) return true;
+    if (everywhere(port.hostIp)) return !socket.address.startsWith('127.') || socket.address === '127.0.0.1';
+    return socket.address === port.hostIp;
+  });
+}
+
+function dynamicPort(wanted: PortBinding, chosen: readonly PortBinding[], facts: ChoiceFacts): number {
+  const [first, last] = facts.dynamicPorts;
+  const count = last - first + 1;
+  const start = Math.max(facts.lastPort, ...chosen.map((port) => port.hostPort)) + 1 - first;
+  for (let i = 0; i < count; i++) {
+    const hostPort = first + ((Math.max(0, start) + i) % count);
+    if (unbindable({ ...wanted, hostPort }, chosen, facts) === undefined) return hostPort;
+  }
+  throw new ShoalError('RESOURCE_EXHAUSTED', 'all ports are allocated');
+}
+
+/**
+ * A free subnet for a network of this machine: the first of the pools (CIDR, cut into pieces of `bits`) that meets
+ * none of those in use.
+ */
+export function freeSubnet(
+  pools: readonly { base: string; bits: number }[],
+  used: readonly string[],
+): string {
+  const taken = used.map(subnetOf);
+  for (const pool of pools) {
+    const base = subnetOf(pool.base);
+    const step = 2 ** (32 - pool.bits);
+    for (let first = base.first; first < base.first + sizeOf(base); first += step) {
+      const subnet = { first, bits: pool.bits };
+      if (!taken.some((other) => overlaps(other, subnet))) return `${addressOf(first)}/${pool.bits}`;
+    }
+  }
+  throw new ShoalError('RESOURCE_EXHAUSTED', 'all predefined address pools have been fully subnetted');
+}
+
+/** Docker's own pools for networks of one machine. */
+export const LOCAL_POOLS: readonly { base: string; bits: number }[] = [
+  ...Array.from({ length: 15 }, (_, i) => ({ base: `172.${17 + i}.0.0/16`, bits: 16 })),
+  { base: '192.168.0.0/16', bits: 20 },
+];

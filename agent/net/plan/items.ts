@@ -1,0 +1,138 @@
+/*
+ * The objects of a network namespace as values: what the plan wants and what is read from the kernel are spelled
+ * alike, so that comparing them is comparing strings.
+ */
+
+export interface Item {
+  /** Which object it is; unique in its namespace. */
+  readonly key: string;
+  /** How it is. */
+  readonly value: string;
+  readonly by: 'ip' | 'bridge' | 'sysctl';
+  /** Run in the node's namespace when the object is not there. */
+  readonly create?: string;
+  /** What only `create` can decide: if it differs the object is made anew. */
+  readonly fixed?: string;
+  /** Make it so, whatever it was. For `sysctl`: path, blank, value. */
+  readonly set?: string;
+  readonly unset?: string;
+  /** Goes away with this device. */
+  readonly device?: string;
+}
+
+export interface LinkSpec {
+  readonly name: string;
+  readonly create?: string;
+  /** veth, bridge, or `vxlan ID LOCAL PORT`. */
+  readonly fixed: string;
+  readonly mtu?: number;
+  readonly master?: string;
+  readonly group?: number;
+}
+
+export function link(spec: LinkSpec): Item {
+  const mtu = spec.mtu === undefined ? '' : ` mtu ${spec.mtu}`;
+  const group = ` group ${spec.group ?? 0}`;
+  const master = spec.master === undefined ? '' : ` master ${spec.master}`;
+  return {
+    key: `link ${spec.name}`,
+    value: `${spec.fixed}${mtu}${group}${master} up`,
+    by: 'ip',
+    fixed: spec.fixed,
+    set: `link set dev ${spec.name}${mtu}${group}${master} up`,
+    unset: `link del dev ${spec.name}`,
+    ...(spec.create === undefined ? {} : { create: spec.create }),
+  };
+}
+
+/** The loopback device, which is there and down in a new namespace, and stays. */
+export const LOOPBACK: Item = { key: 'link lo', value: 'up', by: 'ip', set: 'link set dev lo up' };
+
+/** An address; `quiet` makes no route to its subnet. */
+export function address(device: string, cidr: string, quiet = false): Item {
+  const flag = quiet ? ' noprefixroute' : '';
+  return {
+    key: `addr ${device} ${cidr}`,
+    value: flag.trim(),
+    by: 'ip',
+    set: `addr replace ${cidr} dev ${device}${flag}`,
+    unset: `addr del ${cidr} dev ${device}`,
+    device,
+  };
+}
+
+/** A permanent neighbour: nothing is asked for by ARP. */
+export function neighbour(device: string, ip: string, mac: string): Item {
+  return {
+    key: `neigh ${device} ${ip}`,
+    value: mac,
+    by: 'ip',
+    set: `neigh replace ${ip} lladdr ${mac} dev ${device} nud permanent`,
+    unset: `neigh del ${ip} dev ${device}`,
+    device,
+  };
+}
+
+export interface RouteSpec {
+  /** CIDR, an address, or `default`. */
+  readonly to: string;
+  readonly device: string;
+  readonly via?: string;
+  readonly source?: string;
+  /** The gateway is on this link although no address says so. */
+  readonly onlink?: boolean;
+  readonly type?: 'local';
+  /** `local`, or a number; the main table when absent. */
+  readonly table?: string;
+}
+
+export function route(spec: RouteSpec): Item {
+  const to = spec.to.replace(/\/32$/, '');
+  const table = spec.table ?? (spec.type === 'local' ? 'local' : 'main');
+  const via = spec.via === undefined ? '' : `via ${spec.via} `;
+  const source = spec.source === undefined ? '' : ` src ${spec.source}`;
+  const value = `${via}dev ${spec.device}${source}${spec.onlink ? ' onlink' : ''}`;
+  const target = `${spec.type ? `${spec.type} ` : ''}${to}`;
+  return {
+    key: `route ${table} ${to}`,
+    value,
+    by: 'ip',
+    set: `route replace ${target} ${value} table ${table}`,
+    unset: `route del ${target} table ${table}`,
+    device: spec.device,
+  };
+}
+
+/** Where frames to a MAC go on a VXLAN device. */
+export function forwarding(device: string, mac: string, to: string): Item {
+  return {
+    key: `fdb ${device} ${mac}`,
+    value: to,
+    by: 'bridge',
+    set: `fdb replace ${mac} dev ${device} dst ${to} self permanent`,
+    unset: `fdb del ${mac} dev ${device} dst ${to} self`,
+    device,
+  };
+}
+
+/** A policy rule; its whole text is its key. */
+export function policy(priority: number, text: string): Item {
+  return {
+    key: `rule ${priority} ${text}`,
+    value: '',
+    by: 'ip',
+    set: `rule add priority ${priority} ${text}`,
+    unset: `rule del priority ${priority} ${text}`,
+  };
+}
+
+/** A switch of one device, which goes with the device. */
+export function deviceSwitch(device: string, name: string, value: number): Item {
+  return {
+    key: `sysctl ${device} ${name}`,
+    value: String(value),
+    by: 'sysctl',
+    set: `net/ipv4/conf/${device}/${name} ${value}`,
+    device,
+  };
+}

@@ -1,0 +1,243 @@
+import { MESH_BUCKETS, meshContainerAddress } from '#proto/types/mesh.ts';
+import type { LocalNetwork, PortBinding } from '../node-network.ts';
+import type { MeshContext, PlanContext, RouterContext } from './context.ts';
+import { type Fragment, type NamespaceId, NODE_NAMESPACE, type Part } from './fragment.ts';
+import { bare, cidrOf, macOf, subnetOf } from './ipv4.ts';
+import { address, deviceSwitch, type Item, LOOPBACK, link, neighbour, route } from './items.ts';
+import { bridgeDevice, bridgeMtu } from './local.ts';
+import { gatewayLink, outerLink, routerNamespace } from './names.ts';
+import type { AttachmentRecord, SandboxRecord } from './sandbox-record.ts';
+import { meshTarget, portKey } from './services.ts';
+import type { Element } from './table.ts';
+
+/** MAC of whatever a container's own veth leads to. */
+const GATEWAY_MAC = 'ee:ee:ee:ee:ee:ee';
+/** Where containers find their resolver. */
+export const RESOLVER = '127.0.0.11';
+const SETTINGS = { 'net/ipv6/conf/default/disable_ipv6': 1 };
+
+type Locals = ReadonlyMap<string, LocalNetwork>;
+
+/** First of the container's mesh addresses; undefined without slot or mesh. */
+export function meshAddressOf(mesh: MeshContext | undefined, sandbox: SandboxRecord): string | undefined {
+  if (mesh === undefined || sandbox.slot === undefined) return undefined;
+  return meshContainerAddress(mesh.pool, mesh.index, sandbox.slot);
+}
+
+/** A container's namespace, its interfaces, what leads to them from the node and the routers, and its own ports. */
+export function sandboxFragment(context: PlanContext, locals: Locals, sandbox: SandboxRecord): Fragment {
+  const parts = new Map<NamespaceId, Part>();
+  const add = (id: NamespaceId, more: Partial<Part>): void => {
+    parts.set(id, merge(parts.get(id), more));
+  };
+  const id = sandbox.containerId;
+  add(id, { items: [LOOPBACK], settings: SETTINGS });
+  const exit = meshAddressOf(context.mesh, sandbox);
+  if (context.mesh !== undefined && exit !== undefined) {
+    add(NODE_NAMESPACE, gatewayOutside(context, context.mesh, sandbox, exit));
+    add(id, { items: gatewayInside(context.mesh, exit) });
+  }
+  const way = exit === undefined ? wayOut(locals, sandbox) : undefined;
+  for (const attachment of sandbox.attachments) {
+    const router = context.routers[attachment.networkId];
+    const local = locals.get(attachment.networkId);
+    if (attachment.overlay !== undefined && router !== undefined)
+      addOverlay(add, context, id, router, attachment);
+    else if (attachment.overlay === undefined && local?.subnet !== undefined)
+      addBridge(add, context, id, local, attachment, exit === undefined && way?.resolver === attachment);
+  }
+  if (way?.exit !== undefined)
+    add(id, {
+      items: [route({ to: 'default', via: way.exit.gateway, device: `eth${way.exit.number}` })],
+    });
+  add(NODE_NAMESPACE, portsPart(context.mesh, locals, sandbox, exit));
+  return parts;
+}
+
+function merge(old: Part | undefined, more: Partial<Part>): Part {
+  const settings = more.settings ?? old?.settings;
+  return {
+    items: [...(old?.items ?? []), ...(more.items ?? [])],
+    chains: [...(old?.chains ?? []), ...(more.chains ?? [])],
+    elements: [...(old?.elements ?? []), ...(more.elements ?? [])],
+    ...(settings === undefined ? {} : { settings }),
+  };
+}
+
+type Add = (id: NamespaceId, more: Partial<Part>) => void;
+
+/** Without a `gw0`: the first bridge that is not internal leads out, the first of all to the resolver. */
+function wayOut(
+  locals: Locals,
+  sandbox: SandboxRecord,
+): { exit?: AttachmentRecord; resolver?: AttachmentRecord } {
+  const bridges = sandbox.attachments.filter((on) => locals.get(on.networkId)?.subnet !== undefined);
+  const exit = bridges.find((on) => locals.get(on.networkId)?.internal === false);
+  const resolver = exit ?? bridges[0];
+  return { ...(exit === undefined ? {} : { exit }), ...(resolver === undefined ? {} : { resolver }) };
+}
+
+function gatewayOutside(
+  context: PlanContext,
+  mesh: MeshContext,
+  sandbox: SandboxRecord,
+  exit: string,
+): Partial<Part> {
+  const device = gatewayLink(sandbox.containerId);
+  const group = context.names.insideGroup;
+  const items = [
+    link({
+      name: device,
+      fixed: 'veth',
+      create:
+        `link add gw0 netns ${context.netnsDir}/${sandbox.containerId} address ${macOf(exit)} mtu ${mesh.mtu} ` +
+        `type veth peer name ${device} address ${GATEWAY_MAC} mtu ${mesh.mtu} group ${group}`,
+      mtu: mesh.mtu,
+      group,
+    }),
+    deviceSwitch(device, 'rp_filter', 1),
+    deviceSwitch(device, 'route_localnet', 1),
+    deviceSwitch(device, 'send_redirects', 0),
+    neighbour(device, exit, macOf(exit)),
+    route({ to: blockOf(exit), via: exit, device, onlink: true }),
+  ];
+  return { items, elements: onlyInside(sandbox) ? [{ set: 'inside', key: exit }] : [] };
+}
+
+/** On networks without a way out, and on no other. */
+function onlyInside(sandbox: SandboxRecord): boolean {
+  const overlays = sandbox.attachments.flatMap((on) => on.overlay ?? []);
+  return overlays.length > 0 && overlays.every((network) => network.internal);
+}
+
+function blockOf(exit: string): string {
+  return `${exit}/${32 - Math.log2(MESH_BUCKETS)}`;
+}
+
+function gatewayInside(mesh: MeshContext, exit: string): Item[] {
+  return [
+    { key: 'up gw0', value: '', by: 'ip', set: 'link set dev gw0 up' },
+    address('gw0', `${exit}/32`),
+    route({ type: 'local', to: blockOf(exit), device: 'gw0' }),
+    route({ to: mesh.address, device: 'gw0' }),
+    neighbour('gw0', mesh.address, GATEWAY_MAC),
+    route({ to: 'default', via: mesh.address, device: 'gw0', source: exit }),
+    ...resolverItems('gw0', exit, GATEWAY_MAC),
+  ];
+}
+
+/** 127.0.0.11 leads to the node; the rest of the container's loopback stays its own. */
+function resolverItems(device: string, source: string, gatewayMac: string): Item[] {
+  return [
+    route({ to: RESOLVER, device, source, table: 'local' }),
+    neighbour(device, RESOLVER, gatewayMac),
+    deviceSwitch(device, 'route_localnet', 1),
+  ];
+}
+
+function addOverlay(
+  add: Add,
+  context: PlanContext,
+  id: string,
+  router: RouterContext,
+  on: AttachmentRecord,
+): void {
+  const device = `eth${on.number}`;
+  const outer = outerLink(id, on.number);
+  const ip = bare(on.address);
+  const namespace = routerNamespace(router.id);
+  add(namespace, {
+    items: [
+      link({
+        name: outer,
+        fixed: 'veth',
+        create:
+          `link add ${device} netns ${context.netnsDir}/${id} address ${on.mac} mtu ${router.mtu} type veth ` +
+          `peer name ${outer} netns ${context.netnsDir}/${namespace} address ${GATEWAY_MAC} mtu ${router.mtu}`,
+        mtu: router.mtu,
+      }),
+      route({ to: ip, device: outer }),
+      neighbour(outer, ip, on.mac),
+    ],
+    elements: [{ set: 'self', key: `${ip} . ${ip}` }],
+  });
+  add(id, {
+    items: [
+      { key: `up ${device}`, value: '', by: 'ip', set: `link set dev ${device} up` },
+      address(device, on.address, true),
+      route({ to: router.gateway, device }),
+      neighbour(device, router.gateway, GATEWAY_MAC),
+      route({ to: cidrOf(subnetOf(router.subnet)), via: router.gateway, device, source: ip }),
+    ],
+  });
+}
+
+function addBridge(
+  add: Add,
+  context: PlanContext,
+  id: string,
+  network: LocalNetwork,
+  on: AttachmentRecord,
+  resolver: boolean,
+): void {
+  const device = `eth${on.number}`;
+  const outer = outerLink(id, on.number);
+  const ip = bare(on.address);
+  const mtu = bridgeMtu(network);
+  const bridge = bridgeDevice(context.names, network);
+  add(NODE_NAMESPACE, {
+    items: [
+      link({
+        name: outer,
+        fixed: 'veth',
+        create:
+          `link add ${device} netns ${context.netnsDir}/${id} address ${on.mac} mtu ${mtu} ` +
+          `type veth peer name ${outer} mtu ${mtu}`,
+        mtu,
+        master: bridge,
+      }),
+      neighbour(bridge, ip, on.mac),
+    ],
+  });
+  add(id, {
+    items: [
+      { key: `up ${device}`, value: '', by: 'ip', set: `link set dev ${device} up` },
+      address(device, on.address),
+      ...(resolver ? resolverItems(device, ip, macOf(on.gateway)) : []),
+    ],
+  });
+}
+
+/** The container's own ports: those of `docker run -p`, and those published in host mode. */
+function portsPart(
+  mesh: MeshContext | undefined,
+  locals: Locals,
+  sandbox: SandboxRecord,
+  exit: string | undefined,
+): Partial<Part> {
+  const bridged = wayOut(locals, sandbox).exit;
+  const targetOf = (port: PortBinding): string | undefined => {
+    if (mesh !== undefined && exit !== undefined) return meshTarget(mesh, port.protocol, exit);
+    return bridged === undefined ? undefined : bare(bridged.address);
+  };
+  const rows = sandbox.ports.flatMap((port, i) => {
+    const target = targetOf(port);
+    if (target === undefined) return [];
+    const name = `c_${sandbox.containerId.slice(0, 12)}_${i}`;
+    const rule = `meta l4proto ${port.protocol} dnat to ${target}:${port.containerPort}`;
+    return [{ chain: { name, rules: [rule] }, element: elementOf(port, name) }];
+  });
+  return { chains: rows.map((row) => row.chain), elements: rows.map((row) => row.element) };
+}
+
+function elementOf(port: PortBinding, chain: string): Element {
+  const key = portKey(port.protocol, port.hostPort);
+  const value = `goto ${chain}`;
+  if (everywhere(port.hostIp)) return { set: 'ports', key, value };
+  return { set: 'ports_ip', key: `${port.hostIp} . ${key}`, value };
+}
+
+/** Whether a port is published at every address of the node. */
+export function everywhere(hostIp: string): boolean {
+  return hostIp === '' || hostIp === '0.0.0.0';
+}

@@ -1,0 +1,97 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { NetworkState } from '#proto/types/assignments.ts';
+import type { LocalNetwork, Sandbox } from './node-network.ts';
+import type { NodeFacts } from './plan/context.ts';
+import { addressOf, cidrOf, overlaps, subnetOf } from './plan/ipv4.ts';
+import type { PlanInput } from './plan/plan.ts';
+import { recordOf, type SandboxRecord } from './plan/sandbox-record.ts';
+import type { Records } from './records.ts';
+
+/** What is wanted of this node's network, in memory and on disk. */
+export class Wanted {
+  readonly #records: Records;
+  readonly #locals: Map<string, LocalNetwork>;
+  readonly sandboxes = new Map<string, SandboxRecord>();
+  cluster: NetworkState | undefined;
+  #saved: NetworkState | undefined;
+
+  constructor(records: Records) {
+    this.#records = records;
+    const recorded = records.read();
+    this.cluster = recorded.cluster;
+    this.#saved = recorded.cluster;
+    this.#locals = new Map(recorded.locals.map((network) => [network.id, network]));
+    for (const sandbox of recorded.sandboxes) this.sandboxes.set(sandbox.containerId, sandbox);
+  }
+
+  get locals(): ReadonlyMap<string, LocalNetwork> {
+    return this.#locals;
+  }
+
+  /** Everything at this moment, unmoved by what comes later. */
+  input(facts: NodeFacts): PlanInput {
+    return {
+      facts,
+      ...(this.cluster === undefined ? {} : { cluster: this.cluster }),
+      sandboxes: new Map(this.sandboxes),
+      locals: new Map(this.#locals),
+    };
+  }
+
+  /** Keeps these sandboxes and forgets all others; what was not recorded is known as far as its owner tells. */
+  keepOnly(sandboxes: readonly Sandbox[], isThere: (sandbox: Sandbox) => boolean): void {
+    const wanted = new Map(sandboxes.map((sandbox) => [sandbox.containerId, sandbox]));
+    for (const id of [...this.sandboxes.keys()]) {
+      if (wanted.has(id)) continue;
+      this.sandboxes.delete(id);
+      this.#records.removeSandbox(id);
+    }
+    for (const sandbox of sandboxes) {
+      if (this.sandboxes.has(sandbox.containerId) || !isThere(sandbox)) continue;
+      this.sandboxes.set(sandbox.containerId, recordOf(sandbox, this.cluster));
+    }
+  }
+
+  /** Before the kernel follows: a daemon that starts anew must not go back behind what was done. */
+  async saveCluster(state: NetworkState | undefined): Promise<void> {
+    if (state === this.#saved) return;
+    await this.#records.saveCluster(state);
+    this.#saved = state;
+  }
+
+  saveSandbox(record: SandboxRecord): void {
+    this.#records.saveSandbox(record);
+  }
+
+  removeSandbox(containerId: string): void {
+    this.sandboxes.delete(containerId);
+    this.#records.removeSandbox(containerId);
+  }
+
+  /** Adds a network of this machine, or changes it. ShoalError FORBIDDEN when its subnet meets another's. */
+  addLocal(network: LocalNetwork): void {
+    this.#locals.set(network.id, this.#checked(network));
+    this.#records.saveLocals([...this.#locals.values()]);
+  }
+
+  removeLocal(networkId: string): void {
+    this.#locals.delete(networkId);
+    this.#records.saveLocals([...this.#locals.values()]);
+  }
+
+  #checked(network: LocalNetwork): LocalNetwork {
+    if (network.driver !== 'bridge') return network;
+    if (network.subnet === undefined)
+      throw new ShoalError('INVALID_ARGUMENT', `network ${network.name} has no subnet`);
+    const subnet = subnetOf(network.subnet);
+    for (const other of this.#locals.values()) {
+      if (other.id === network.id || other.subnet === undefined) continue;
+      if (overlaps(subnet, subnetOf(other.subnet)))
+        throw new ShoalError(
+          'FORBIDDEN',
+          'invalid pool request: Pool overlaps with other one on this address space',
+        );
+    }
+    return { ...network, subnet: cidrOf(subnet), gateway: network.gateway ?? addressOf(subnet.first + 1) };
+  }
+}
