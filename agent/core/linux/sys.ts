@@ -27,6 +27,9 @@ const native = {
   recv: libc.func('int64_t recv(int, _Out_ void*, size_t, int)'),
   shutdown: libc.func('int shutdown(int, int)'),
   ioctl: libc.func('int ioctl(int, unsigned long, _Inout_ void*)'),
+  listen: libc.func('int listen(int, int)'),
+  accept4: libc.func('int accept4(int, void*, void*, int)'),
+  recvmsg: libc.func('int64_t recvmsg(int, _Inout_ void*, int)'),
 };
 
 /** A failed system call, with the kernel's name for it: ENOENT, EBUSY, … */
@@ -76,38 +79,45 @@ export function unmountDetach(target: string): void {
   checked('umount2', native.umount2(target, MNT_DETACH), target);
 }
 
-/** mknod(2); `mode` includes the file type (S_IFCHR …). */
-export function mknod(path: string, mode: number, major: number, minor: number): void {
-  const device = ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
-  checked('mknod', native.mknod(path, mode, device), path);
+/** A path as text, or as bytes where a name may be no UTF-8. */
+export type SysPath = string | Buffer;
+
+function cPath(path: SysPath): string | Buffer {
+  return typeof path === 'string' ? path : Buffer.concat([path, Buffer.alloc(1)]);
 }
 
-export function mkfifo(path: string, mode: number): void {
-  checked('mkfifo', native.mkfifo(path, mode), path);
+/** mknod(2); `mode` includes the file type (S_IFCHR …). */
+export function mknod(path: SysPath, mode: number, major: number, minor: number): void {
+  const device = ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
+  checked('mknod', native.mknod(cPath(path), mode, device), path.toString());
+}
+
+export function mkfifo(path: SysPath, mode: number): void {
+  checked('mkfifo', native.mkfifo(cPath(path), mode), path.toString());
 }
 
 /** Sets an extended attribute of the file itself, not of what a link points at. */
-export function setXattr(path: string, name: string, value: Uint8Array): void {
-  checked('lsetxattr', native.lsetxattr(path, name, value, value.length, 0), `${path} ${name}`);
+export function setXattr(path: SysPath, name: string, value: Uint8Array): void {
+  checked('lsetxattr', native.lsetxattr(cPath(path), name, value, value.length, 0), `${path} ${name}`);
 }
 
 /** Undefined when the file has no such attribute, or its file system none at all. */
-export function getXattr(path: string, name: string): Buffer | undefined {
+export function getXattr(path: SysPath, name: string): Buffer | undefined {
   const value = Buffer.alloc(65_536);
-  const length = Number(native.lgetxattr(path, name, value, value.length));
+  const length = Number(native.lgetxattr(cPath(path), name, value, value.length));
   if (length >= 0) return value.subarray(0, length);
   const errno = koffi.errno();
   if (errno === constants.errno.ENODATA || errno === constants.errno.EOPNOTSUPP) return undefined;
   throw new SyscallError('lgetxattr', errno, `${path} ${name}`);
 }
 
-export function listXattrs(path: string): string[] {
+export function listXattrs(path: SysPath): string[] {
   const names = Buffer.alloc(65_536);
-  const length = Number(native.llistxattr(path, names, names.length));
+  const length = Number(native.llistxattr(cPath(path), names, names.length));
   if (length < 0) {
     const errno = koffi.errno();
     if (errno === constants.errno.EOPNOTSUPP) return [];
-    throw new SyscallError('llistxattr', errno, path);
+    throw new SyscallError('llistxattr', errno, path.toString());
   }
   return names
     .toString('latin1', 0, length)
@@ -191,6 +201,103 @@ export const rawSocket = {
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+
+export const SOCKETS = {
+  AF_UNIX: 1,
+  STREAM: 1,
+  SEQPACKET: 5,
+  NONBLOCK: 0o4000,
+  CLOEXEC: 0o2000000,
+} as const;
+
+/** `struct sockaddr_un` of a path of at most 107 bytes; longer ones go through /proc/self/fd of their folder. */
+export function unixAddress(path: string): Buffer {
+  const address = Buffer.alloc(2 + Buffer.byteLength(path) + 1);
+  if (address.length > 110) throw new SyscallError('connect', constants.errno.ENAMETOOLONG, path);
+  address.writeUInt16LE(SOCKETS.AF_UNIX, 0);
+  address.write(path, 2);
+  return address;
+}
+
+/** Listens on a bound unix socket. */
+export function listenOn(fd: number): void {
+  checked('listen', native.listen(fd, 1), `descriptor ${fd}`);
+}
+
+/** The next connection of a non-blocking listener, itself non-blocking; undefined when nobody has come yet. */
+export function acceptOn(fd: number): number | undefined {
+  const accepted = native.accept4(fd, null, null, SOCKETS.NONBLOCK | SOCKETS.CLOEXEC);
+  if (accepted >= 0) return accepted;
+  const errno = koffi.errno();
+  if (errno === constants.errno.EAGAIN) return undefined;
+  throw new SyscallError('accept4', errno, `descriptor ${fd}`);
+}
+
+/** A descriptor that the peer of a unix socket passed on (SCM_RIGHTS); undefined when it has not come yet. */
+export function receiveDescriptor(fd: number): number | undefined {
+  const data = Buffer.alloc(256);
+  const control = Buffer.alloc(64);
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(koffi.address(data), 0);
+  vector.writeBigUInt64LE(BigInt(data.length), 8);
+  const message = Buffer.alloc(56);
+  message.writeBigUInt64LE(koffi.address(vector), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(koffi.address(control), 32);
+  message.writeBigUInt64LE(BigInt(control.length), 40);
+  const length = Number(native.recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+  if (length >= 0) return message.readBigUInt64LE(40) >= 20n ? control.readInt32LE(16) : undefined;
+  const errno = koffi.errno();
+  if (errno === constants.errno.EAGAIN) return undefined;
+  throw new SyscallError('recvmsg', errno, `descriptor ${fd}`);
+}
+
+const FSCONFIG_SET_STRING = 1;
+const FSCONFIG_CMD_CREATE = 6;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const FD_CLOEXEC_FLAG = 1;
+
+/** The new mount calls, for option lists that do not fit mount(2)'s one page (glibc 2.36, Linux 5.2). */
+const newMount = lazily(() => ({
+  fsopen: libc.func('int fsopen(const char*, unsigned int)'),
+  fsconfig: libc.func('int fsconfig(int, unsigned int, const char*, const char*, int)'),
+  fsmount: libc.func('int fsmount(int, unsigned int, unsigned int)'),
+  moveMount: libc.func('int move_mount(int, const char*, int, const char*, unsigned int)'),
+}));
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** Mounts a file system with one fsconfig(2) call per option, however many and long they are. */
+export function mountWithOptions(
+  type: string,
+  target: string,
+  options: readonly (readonly [name: string, value: string])[],
+): void {
+  const calls = newMount();
+  const context = checked('fsopen', calls.fsopen(type, FD_CLOEXEC_FLAG), type);
+  try {
+    for (const [name, value] of options)
+      checked('fsconfig', calls.fsconfig(context, FSCONFIG_SET_STRING, name, value, 0), `${name}=${value}`);
+    checked('fsconfig', calls.fsconfig(context, FSCONFIG_CMD_CREATE, null, null, 0), target);
+    const mounted = checked('fsmount', calls.fsmount(context, FD_CLOEXEC_FLAG, 0), target);
+    try {
+      checked('move_mount', calls.moveMount(mounted, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), target);
+    } finally {
+      closeSync(mounted);
+    }
+  } finally {
+    closeSync(context);
+  }
+}
+
+const AT_FDCWD = -100;
 
 /** ioctl(2) with a buffer that the kernel may read and write. */
 export function ioctl(fd: number, request: number, argument: Uint8Array): void {

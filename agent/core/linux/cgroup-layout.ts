@@ -1,0 +1,41 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readMounts } from './mounts.ts';
+import { mount } from './sys.ts';
+
+const ROOT = '/sys/fs/cgroup';
+
+/** How this machine's control groups are laid out. */
+export interface CgroupLayout {
+  readonly version: 1 | 2;
+  /** Every mounted hierarchy: a group has a folder in each. Version 2: one. */
+  readonly roots: readonly string[];
+  /** Version 1: where a controller's hierarchy is mounted. */
+  readonly rootOf: ReadonlyMap<string, string>;
+}
+
+export function readCgroupLayout(): CgroupLayout {
+  const mounts = readMounts().filter(({ target }) => target === ROOT || target.startsWith(`${ROOT}/`));
+  if (mounts.some(({ target, type }) => target === ROOT && type === 'cgroup2'))
+    return { version: 2, roots: [ROOT], rootOf: new Map() };
+  const hierarchies = mounts.filter(({ type }) => type === 'cgroup' || type === 'cgroup2');
+  const controllers = hierarchies.flatMap(({ target, superOptions }) =>
+    superOptions.map((option) => [option, target] as const),
+  );
+  return { version: 1, roots: hierarchies.map(({ target }) => target), rootOf: new Map(controllers) };
+}
+
+/**
+ * crun refuses a machine whose controllers are divided between version 1 and 2. Binds those left over in version 2
+ * to version 1, for the whole machine. Another program may undo it, so look again before starting anything.
+ */
+export function fixHybridCgroups(): void {
+  const leftOver = join(ROOT, 'unified', 'cgroup.controllers');
+  if (!existsSync(leftOver)) return;
+  for (const controller of readFileSync(leftOver, 'utf8').trim().split(' ')) {
+    if (controller === '') continue;
+    const target = join(ROOT, controller);
+    mkdirSync(target, { recursive: true });
+    mount('cgroup', target, 'cgroup', 0, controller);
+  }
+}

@@ -1,0 +1,141 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Clock } from '#proto/base/clock.ts';
+import { fifoWriter, readFifo } from './fifo.ts';
+import { type ProcessRef, processRef } from './process.ts';
+import type { Runtime } from './runtime.ts';
+import { lastMessage, type RuntimeFailure, runtimeFailure } from './runtime-failure.ts';
+import { quoted, type Spawner } from './spawner.ts';
+import { mkfifo } from './sys.ts';
+import { ConsoleSocket, type Terminal } from './terminal.ts';
+
+/** A process may leave others behind that keep its output open; they are not waited for longer. */
+const OUTPUT_AFTER_EXIT_MS = 3_000;
+
+export interface ExecSpec {
+  /** Made for this process, removed at its end. */
+  readonly folder: string;
+  readonly containerId: string;
+  /** `process` of the OCI runtime specification. */
+  readonly process: { readonly args: readonly string[]; readonly terminal: boolean };
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+/** A process that was put into a running container. */
+export interface ExecProcess {
+  /** Undefined when it ended so soon that it could not be seen. */
+  readonly process: ProcessRef | undefined;
+  readonly stdin?: Socket;
+  readonly stdout?: Socket;
+  readonly stderr?: Socket;
+  readonly terminal?: Terminal;
+  /** Its exit code. Streams end on their own, soon after. */
+  readonly exit: Promise<number>;
+}
+
+interface Modules {
+  readonly runtime: Runtime;
+  readonly spawner: Spawner;
+  readonly clock: Clock;
+}
+
+/** Starts a process in a container; resolves when it runs. RuntimeFailure when it could not be started. */
+export async function startExec(spec: ExecSpec, modules: Modules): Promise<ExecProcess> {
+  mkdirSync(spec.folder, { recursive: true, mode: 0o700 });
+  using consoleSocket = spec.process.terminal ? new ConsoleSocket(join(spec.folder, 'c')) : undefined;
+  const pipes = openPipes(spec);
+  const exit = modules.spawner.code(commandLine(spec, modules.runtime));
+  const ended = exit.then(() => closePipes(pipes, modules.clock));
+  const pid = await Promise.race([pidFrom(pipes.pid.stream), ended.then(() => undefined)]);
+  const failure = pid === undefined ? failureOf(spec, await exit) : undefined;
+  if (failure) {
+    destroyAll(pipes);
+    rmSync(spec.folder, { recursive: true, force: true });
+    throw failure;
+  }
+  const terminal = await consoleSocket?.receive(modules.clock);
+  void ended.then(() => rmSync(spec.folder, { recursive: true, force: true }));
+  return {
+    process: pid === undefined ? undefined : processRef(pid),
+    ...(terminal
+      ? { stdin: terminal.stream, stdout: terminal.stream, terminal }
+      : {
+          ...(pipes.stdin && { stdin: pipes.stdin }),
+          ...(pipes.stdout && { stdout: pipes.stdout.stream }),
+          ...(pipes.stderr && { stderr: pipes.stderr.stream }),
+        }),
+    exit,
+  };
+}
+
+interface Pipes {
+  /** crun writes its "pid file" here when the process is there: nobody need look again and again. */
+  readonly pid: ReturnType<typeof readFifo>;
+  readonly stdin?: Socket;
+  readonly stdout?: ReturnType<typeof readFifo>;
+  readonly stderr?: ReturnType<typeof readFifo>;
+}
+
+function openPipes(spec: ExecSpec): Pipes {
+  const make = (name: string): string => {
+    const path = join(spec.folder, name);
+    mkfifo(path, 0o600);
+    return path;
+  };
+  const piped = !spec.process.terminal;
+  writeFileSync(join(spec.folder, 'p.json'), JSON.stringify(spec.process));
+  return {
+    pid: readFifo(make('pid')),
+    ...(piped && spec.stdin && { stdin: fifoWriter(make('in')) }),
+    ...(piped && spec.stdout && { stdout: readFifo(make('out')) }),
+    ...(piped && spec.stderr && { stderr: readFifo(make('err')) }),
+  };
+}
+
+function commandLine(spec: ExecSpec, runtime: Runtime): string {
+  const at = (name: string): string => quoted(join(spec.folder, name));
+  const piped = !spec.process.terminal;
+  return [
+    `${quoted(runtime.crun)} --root=${quoted(runtime.stateRoot)} --log=${at('log')} --log-format=json exec`,
+    `--process ${at('p.json')} --pid-file ${at('pid')}`,
+    spec.process.terminal ? `--console-socket ${at('c')}` : '',
+    spec.containerId,
+    `<${piped && spec.stdin ? at('in') : '/dev/null'}`,
+    `>${piped && spec.stdout ? at('out') : '/dev/null'}`,
+    `2>${piped && spec.stderr ? at('err') : '/dev/null'}`,
+  ].join(' ');
+}
+
+function pidFrom(stream: Socket): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    stream.once('data', (data) => resolve(Number(data.toString('latin1').trim()) || undefined));
+    stream.once('error', () => resolve(undefined));
+  });
+}
+
+const RUNTIME_FAILED = 255;
+
+/** What went wrong, when the process never came to be: crun says 255 then, as a process itself may. */
+function failureOf(spec: ExecSpec, code: number): RuntimeFailure | undefined {
+  if (code !== RUNTIME_FAILED) return undefined;
+  const said = lastMessage(join(spec.folder, 'log'));
+  return said === undefined ? undefined : runtimeFailure('exec', said, spec.process.args[0] ?? '');
+}
+
+function closePipes(pipes: Pipes, clock: Clock): void {
+  pipes.pid.release();
+  pipes.pid.stream.destroy();
+  pipes.stdin?.destroy();
+  for (const output of [pipes.stdout, pipes.stderr]) {
+    if (output === undefined) continue;
+    output.release();
+    output.stream.once('close', clock.timer(OUTPUT_AFTER_EXIT_MS, () => output.stream.destroy()));
+  }
+}
+
+function destroyAll(pipes: Pipes): void {
+  for (const stream of [pipes.stdin, pipes.stdout?.stream, pipes.stderr?.stream]) stream?.destroy();
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { SyscallError, unmountDetach } from './sys.ts';
+
+export interface MountEntry {
+  readonly root: string;
+  readonly target: string;
+  readonly type: string;
+  /** Options of the file system itself, not of this mount. */
+  readonly superOptions: readonly string[];
+  readonly propagation: 'shared' | 'slave' | 'private';
+}
+
+/** The mounts that this process sees, oldest first. */
+export function readMounts(): MountEntry[] {
+  return parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1'));
+}
+
+/** Parses the format of /proc/PID/mountinfo (proc_pid_mountinfo(5)). */
+export function parseMountInfo(text: string): MountEntry[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [before = '', after = ''] = line.split(' - ');
+      const fields = before.split(' ');
+      const [type = '', , options = ''] = after.split(' ');
+      return {
+        root: unescaped(fields[3] ?? ''),
+        target: unescaped(fields[4] ?? ''),
+        type,
+        superOptions: options.split(','),
+        propagation: propagationOf(fields.slice(6)),
+      };
+    });
+}
+
+function propagationOf(tags: readonly string[]): MountEntry['propagation'] {
+  if (tags.some((tag) => tag.startsWith('shared:'))) return 'shared';
+  return tags.some((tag) => tag.startsWith('master:')) ? 'slave' : 'private';
+}
+
+function unescaped(field: string): string {
+  const bytes = field.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+  return Buffer.from(bytes, 'latin1').toString();
+}
+
+/** Unmounts everything at or below a folder, the newest first. */
+export function unmountUnder(folder: string): void {
+  const targets = readMounts()
+    .map((entry) => entry.target)
+    .filter((target) => target === folder || target.startsWith(`${folder}/`));
+  for (const target of targets.reverse()) unmountIfMounted(target);
+}
+
+/** Unmounts, and does not mind when nothing is mounted there. */
+export function unmountIfMounted(target: string): void {
+  try {
+    unmountDetach(target);
+  } catch (error) {
+    if (!(error instanceof SyscallError && (error.code === 'EINVAL' || error.code === 'ENOENT'))) throw error;
+  }
+}

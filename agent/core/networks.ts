@@ -1,0 +1,234 @@
+import type { Clock } from '#proto/base/clock.ts';
+import { ShoalError } from '#proto/base/errors.ts';
+import type { Random } from '#proto/base/random.ts';
+import type { LocalNetwork, NodeNetwork } from '../net/node-network.ts';
+import type { EventBus } from './events.ts';
+import { randomId } from './names.ts';
+import { timestamp } from './record.ts';
+import type { JsonTable } from './state.ts';
+import {
+  defaultPools,
+  formatAddress,
+  formatSubnet,
+  holds,
+  overlaps,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from './subnet.ts';
+
+/** A network of this machine as the engine remembers it. */
+export interface NetworkRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: 'bridge' | 'host' | 'null';
+  readonly createdAt: string;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly ipRange?: string;
+  readonly auxiliary?: Readonly<Record<string, string>>;
+  readonly ipamOptions?: Readonly<Record<string, string>> | null;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What POST /networks/create asks for, as far as one machine is concerned. */
+export type NetworkRequest = Pick<NetworkRecord, 'name' | 'internal' | 'attachable' | 'options' | 'labels'> & {
+  readonly driver: string;
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly ipRange?: string;
+  readonly auxiliary?: Readonly<Record<string, string>>;
+  readonly ipamOptions?: Readonly<Record<string, string>> | null;
+};
+
+const BUILT_IN = { bridge: 'bridge', host: 'host', none: 'null' } as const;
+
+interface Modules {
+  readonly table: JsonTable<unknown>;
+  readonly network: Pick<NodeNetwork, 'createLocal' | 'removeLocal'>;
+  readonly events: EventBus;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** CIDRs of the machine's own interfaces. */
+  readonly machineSubnets: () => readonly string[];
+}
+
+/** The networks of this machine: `bridge`, `host` and `none`, and the bridges that users make. */
+export class LocalNetworks {
+  readonly #modules: Modules;
+  readonly #byId = new Map<string, NetworkRecord>();
+  /** Networks whose bridge is there, or being made. */
+  readonly #ready = new Map<string, Promise<void>>();
+
+  constructor(modules: Modules) {
+    this.#modules = modules;
+    for (const record of modules.table.all() as NetworkRecord[]) this.#byId.set(record.id, record);
+    for (const [name, driver] of Object.entries(BUILT_IN)) if (!this.#named(name)) this.#builtIn(name, driver);
+  }
+
+  list(): NetworkRecord[] {
+    return [...this.#byId.values()].sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  /** By id, name, or the beginning of an id that is no other's. NOT_FOUND `network X not found`. */
+  find(idOrName: string): NetworkRecord {
+    const exact = this.#byId.get(idOrName) ?? this.#named(idOrName);
+    if (exact) return exact;
+    const matches = this.list().filter(({ id }) => idOrName !== '' && id.startsWith(idOrName));
+    if (matches.length > 1)
+      throw new ShoalError('INVALID_ARGUMENT', `network ${idOrName} is ambiguous (${matches.length} matches found on name)`);
+    if (matches[0]) return matches[0];
+    throw new ShoalError('NOT_FOUND', `network ${idOrName} not found`);
+  }
+
+  isBuiltIn(name: string): boolean {
+    return name in BUILT_IN;
+  }
+
+  async create(request: NetworkRequest): Promise<NetworkRecord> {
+    const record = this.#recordOf(request);
+    this.#byId.set(record.id, record);
+    try {
+      await this.ensure(record);
+    } catch (error) {
+      this.#byId.delete(record.id);
+      throw error;
+    }
+    this.#modules.table.put(record.id, record);
+    this.#emit('create', record);
+    return record;
+  }
+
+  /** Removes a network that nobody uses; the caller knows who does. */
+  async remove(idOrName: string, usedBy: (record: NetworkRecord) => boolean): Promise<NetworkRecord> {
+    const record = this.find(idOrName);
+    if (this.isBuiltIn(record.name))
+      throw new ShoalError('FORBIDDEN', `${record.name} is a pre-defined network and cannot be removed`);
+    if (usedBy(record))
+      throw new ShoalError(
+        'FORBIDDEN',
+        `error while removing network: network ${record.name} id ${record.id} has active endpoints`,
+      );
+    this.#byId.delete(record.id);
+    this.#modules.table.delete(record.id);
+    await this.#ready.get(record.id)?.catch(() => undefined);
+    this.#ready.delete(record.id);
+    await this.#modules.network.removeLocal(record.id);
+    this.#emit('destroy', record);
+    return record;
+  }
+
+  /** Makes sure that the network is there to be joined; a bridge is made when it is first needed. */
+  ensure(record: NetworkRecord): Promise<void> {
+    if (record.driver !== 'bridge') return Promise.resolve();
+    let ready = this.#ready.get(record.id);
+    if (ready === undefined) {
+      ready = this.#modules.network.createLocal(localNetwork(record));
+      this.#ready.set(record.id, ready);
+      ready.catch(() => this.#ready.delete(record.id));
+    }
+    return ready;
+  }
+
+  #emit(action: string, { id, name, driver }: NetworkRecord): void {
+    this.#modules.events.emit('network', action, id, { name, type: driver });
+  }
+
+  #named(name: string): NetworkRecord | undefined {
+    for (const record of this.#byId.values()) if (record.name === name) return record;
+    return undefined;
+  }
+
+  #builtIn(name: string, driver: NetworkRecord['driver']): void {
+    const record: NetworkRecord = {
+      ...this.#identity(name),
+      driver,
+      internal: false,
+      attachable: false,
+      ...(driver === 'bridge' ? this.#freeSubnet() : {}),
+      options: {},
+      labels: {},
+    };
+    this.#byId.set(record.id, record);
+    this.#modules.table.put(record.id, record);
+  }
+
+  #identity(name: string): Pick<NetworkRecord, 'id' | 'name' | 'createdAt'> {
+    return {
+      id: randomId(this.#modules.random),
+      name,
+      createdAt: timestamp(this.#modules.clock.wallMs()),
+    };
+  }
+
+  #recordOf(request: NetworkRequest): NetworkRecord {
+    const { name, driver } = request;
+    if (name === '') throw new ShoalError('INVALID_ARGUMENT', 'invalid network name: name is empty');
+    if (this.#named(name)) throw new ShoalError('CONFLICT', `network with name ${name} already exists`);
+    if (driver === 'host' || driver === 'null')
+      throw new ShoalError('FORBIDDEN', `only one instance of "${driver}" network is allowed`);
+    if (driver !== 'bridge') throw new ShoalError('NOT_FOUND', `plugin "${driver}" not found`);
+    const { internal, attachable, options, labels, ipRange, auxiliary, ipamOptions } = request;
+    return {
+      ...this.#identity(name),
+      driver,
+      internal,
+      attachable,
+      options,
+      labels,
+      ...(request.subnet === undefined ? this.#freeSubnet() : this.#givenSubnet(request.subnet, request.gateway)),
+      ...(ipRange === undefined ? {} : { ipRange }),
+      ...(auxiliary === undefined ? {} : { auxiliary }),
+      ...(ipamOptions === undefined ? {} : { ipamOptions }),
+    };
+  }
+
+  #givenSubnet(cidr: string, gateway: string | undefined): { subnet: string; gateway: string } {
+    const subnet = parseSubnet(cidr);
+    if (subnet === undefined) throw new ShoalError('INVALID_ARGUMENT', `invalid subnet ${cidr}: expected an IPv4 CIDR`);
+    if (this.#used().some((other) => overlaps(other, subnet)))
+      throw new ShoalError('FORBIDDEN', 'invalid pool request: Pool overlaps with other one on this address space');
+    const address = gateway === undefined ? subnet.base + 1 : parseAddress(gateway);
+    if (address === undefined || !holds(subnet, address))
+      throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for gateway ${gateway ?? ''}`);
+    return { subnet: formatSubnet(subnet), gateway: formatAddress(address) };
+  }
+
+  #freeSubnet(): { subnet: string; gateway: string } {
+    const used = [...this.#used(), ...subnets(this.#modules.machineSubnets())];
+    for (const pool of defaultPools()) {
+      if (!used.some((other) => overlaps(other, pool)))
+        return { subnet: formatSubnet(pool), gateway: formatAddress(pool.base + 1) };
+    }
+    throw new ShoalError(
+      'FORBIDDEN',
+      'all predefined address pools have been fully subnetted: name a subnet for the network',
+    );
+  }
+
+  #used(): Subnet[] {
+    return subnets([...this.#byId.values()].flatMap(({ subnet }) => (subnet === undefined ? [] : [subnet])));
+  }
+}
+
+function subnets(cidrs: readonly string[]): Subnet[] {
+  return cidrs.map(parseSubnet).filter((subnet) => subnet !== undefined);
+}
+
+function localNetwork(record: NetworkRecord): LocalNetwork {
+  const mtu = Number(record.options['com.docker.network.driver.mtu']);
+  const bridgeName = record.options['com.docker.network.bridge.name'];
+  return {
+    id: record.id,
+    name: record.name,
+    driver: record.driver,
+    internal: record.internal,
+    ...(record.subnet === undefined ? {} : { subnet: record.subnet }),
+    ...(record.gateway === undefined ? {} : { gateway: record.gateway }),
+    ...(mtu > 0 ? { mtu } : {}),
+    ...(bridgeName ? { bridgeName } : {}),
+  };
+}

@@ -1,0 +1,56 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { Container } from './container.ts';
+import { emitContainer } from './container-events.ts';
+import type { Execs } from './execs.ts';
+import type { EngineParts } from './parts.ts';
+
+type Parts = Pick<EngineParts, 'containers' | 'events' | 'log' | 'rootfs' | 'state' | 'volumes'>;
+
+/** Takes away containers that do not run, with everything that was theirs alone. */
+export class Remover {
+  readonly #parts: Parts;
+  readonly #execs: Pick<Execs, 'forget'>;
+
+  constructor(parts: Parts, modules: { execs: Pick<Execs, 'forget'> }) {
+    this.#parts = parts;
+    this.#execs = modules.execs;
+  }
+
+  async remove(container: Container, volumes: boolean): Promise<void> {
+    if (container.run.status === 'removing')
+      throw new ShoalError('CONFLICT', `removal of container ${container.name} is already in progress`);
+    await container.lock.run(async () => {
+      if (this.#parts.containers.get(container.id) !== container) return;
+      if (container.isRunning)
+        throw new ShoalError(
+          'CONFLICT',
+          `cannot remove container "${container.name}": container is running: stop the container before removing or force remove`,
+        );
+      await this.removeLocked(container, volumes);
+    });
+  }
+
+  /** As `remove`, by whoever holds the container's lock. Begun is finished: after a crash, when the engine is back. */
+  async removeLocked(container: Container, volumes: boolean): Promise<void> {
+    const { containers, events, rootfs, state } = this.#parts;
+    const { id, imageId, mounts } = container.spec;
+    container.updateRun({ status: 'removing', removesVolumes: volumes });
+    this.#execs.forget(container);
+    rootfs.remove(id, imageId);
+    containers.remove(container);
+    if (volumes) for (const { name, anonymous } of mounts) if (name && anonymous) this.#removeVolume(name);
+    state.deleteContainer(id);
+    emitContainer(events, container, 'destroy');
+    container.notifyRemoved();
+  }
+
+  /** Another container may have taken it over (volumes-from): then it stays. */
+  #removeVolume(name: string): void {
+    const { volumes, log } = this.#parts;
+    try {
+      if (volumes.users(name).length === 0) volumes.remove(name, true);
+    } catch (error) {
+      log.warn('an anonymous volume could not be removed', { volume: name, err: error });
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type FailureCode, messageOf, ShoalError } from '#proto/base/errors.ts';
+import type { Sandbox, SandboxRequest } from '../net/node-network.ts';
+import type { BundleWriter } from './bundle.ts';
+import { cgroupPath } from './bundle.ts';
+import type { Container } from './container.ts';
+import { emitContainer } from './container-events.ts';
+import { Cgroup } from './linux/cgroup.ts';
+import { unmountIfMounted } from './linux/mounts.ts';
+import { isAlive, signalPid } from './linux/process.ts';
+import type { Supervised } from './linux/runtime.ts';
+import { RuntimeFailure } from './linux/runtime-failure.ts';
+import { logOptions } from './logs/options.ts';
+import { needsSandbox } from './namespaces.ts';
+import type { LocalNetworks } from './networks.ts';
+import type { EngineParts } from './parts.ts';
+import { publishedPorts } from './ports.ts';
+import { type ContainerSpec, timestamp } from './record.ts';
+
+const SIGKILL = 9;
+const END_WAIT_MS_MAX = 10_000;
+
+/** Brings containers to life, and clears away what they needed while they lived. */
+export class Starter {
+  readonly #parts: EngineParts;
+  readonly #bundles: BundleWriter;
+
+  constructor(parts: EngineParts, modules: { bundles: BundleWriter }) {
+    this.#parts = parts;
+    this.#bundles = modules.bundles;
+  }
+
+  /** Starts a container that has no process. What fails is undone, and told in its state as well. */
+  async start(container: Container): Promise<void> {
+    try {
+      await this.#startOrThrow(container);
+    } catch (error) {
+      await this.#undo(container);
+      const { code, exitCode } = classified(error);
+      container.updateRun({ status: 'exited', exitCode, error: messageOf(error) });
+      throw error instanceof ShoalError ? error : new ShoalError(code, messageOf(error), { cause: error });
+    }
+  }
+
+  async #startOrThrow(container: Container): Promise<void> {
+    const { spec } = container;
+    const { runtime, rootfs, events } = this.#parts;
+    const bundle = runtime.bundle(spec.id);
+    if (existsSync(bundle)) runtime.forget(spec.id);
+    mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o700 });
+    for (const { name } of spec.mounts) if (name !== undefined) this.#parts.volumes.use(name, spec.id);
+    const sandbox = needsSandbox(spec) ? await this.#openSandbox(spec) : undefined;
+    rootfs.mount(spec.id, spec.imageId, join(bundle, 'rootfs'));
+    await this.#bundles.write(spec, sandbox);
+    const supervised = await runtime.create(this.#supervision(spec));
+    // Its mount namespace keeps the file system; without this every mount of the machine slows later starts.
+    unmountIfMounted(join(bundle, 'rootfs'));
+    if (container.io.isWanted) container.io.connect(runtime.attachPath(spec.id));
+    this.#noteRunning(container, supervised, sandbox);
+    runtime.start(spec.id);
+    emitContainer(events, container, 'start');
+  }
+
+  #supervision({ id, path, config, hostConfig }: ContainerSpec): Parameters<EngineParts['runtime']['create']>[0] {
+    const keepsLog = logOptions(hostConfig).driver !== 'none';
+    return {
+      id,
+      command: path,
+      terminal: config.Tty ?? false,
+      stdin: config.OpenStdin ?? false,
+      leaveStdinOpen: !config.StdinOnce,
+      ...(keepsLog ? { logPath: this.logPath(id) } : {}),
+    };
+  }
+
+  logPath(id: string): string {
+    return join(this.#parts.rootfs.folder(id), 'container.log');
+  }
+
+  /** On disk before the process is let go: a crash in between is finished when the engine comes back. */
+  #noteRunning(container: Container, { init, conmon }: Supervised, sandbox: Sandbox | undefined): void {
+    const { health: _old, sandbox: _before, ...run } = container.run;
+    container.replaceRun({
+      ...run,
+      status: 'running',
+      init,
+      ...(conmon ? { conmon } : {}),
+      ...(sandbox ? { sandbox } : {}),
+      startedAt: timestamp(this.#parts.clock.wallMs()),
+      exitCode: 0,
+      error: '',
+      oomKilled: false,
+      stoppedByUser: false,
+    });
+  }
+
+  async #openSandbox(spec: ContainerSpec): Promise<Sandbox> {
+    const { net, networks } = this.#parts;
+    for (const { networkId } of Object.values(spec.endpoints)) await networks.ensure(networks.find(networkId));
+    const sandbox = await net.openSandbox(sandboxRequest(spec, networks));
+    for (const { networkId } of sandbox.attachments) this.#networkEvent('connect', networkId, spec.id);
+    return sandbox;
+  }
+
+  #networkEvent(action: 'connect' | 'disconnect', networkId: string, container: string): void {
+    const record = this.#parts.networks.list().find(({ id }) => id === networkId);
+    if (record === undefined) return;
+    const { name, driver } = record;
+    this.#parts.events.emit('network', action, networkId, { container, name, type: driver });
+  }
+
+  async #undo(container: Container): Promise<void> {
+    const init = this.#parts.runtime.initOf(container.id);
+    if (init) signalPid(init.pid, SIGKILL);
+    container.io.finish();
+    await this.clear(container);
+  }
+
+  cgroup(spec: ContainerSpec): Cgroup {
+    const { opts, cgroups, clock } = this.#parts;
+    return new Cgroup({ layout: cgroups, path: cgroupPath(opts.instance, spec) }, { clock });
+  }
+
+  /**
+   * Clears away what a container had while it ran: processes left in its control group, the group, its mounts, its
+   * network. Goes on when one of these fails, so that as little as possible stays.
+   */
+  async clear(container: Container, sandbox = container.run.sandbox): Promise<void> {
+    const { spec } = container;
+    const { runtime, volumes, log } = this.#parts;
+    const steps: readonly [string, () => Promise<void> | void][] = [
+      ['processes', () => this.#endAll(spec)],
+      ['control group', () => this.cgroup(spec).remove()],
+      ['bundle', () => runtime.forget(spec.id)],
+      ['network', () => (needsSandbox(spec) ? this.#closeSandbox(container, sandbox) : undefined)],
+      ['volumes', () => spec.mounts.forEach(({ name }) => name !== undefined && volumes.release(name, spec.id))],
+    ];
+    for (const [what, act] of steps) {
+      try {
+        await act();
+      } catch (error) {
+        log.error('a container left something behind', { container: spec.id, what, err: error });
+      }
+    }
+  }
+
+  async #closeSandbox({ id }: Container, sandbox: Sandbox | undefined): Promise<void> {
+    await this.#parts.net.closeSandbox(id);
+    for (const { networkId } of sandbox?.attachments ?? []) this.#networkEvent('disconnect', networkId, id);
+  }
+
+  /** Kills what is left in the control group, and waits until conmon has written its last. */
+  async #endAll(spec: ContainerSpec): Promise<void> {
+    const { runtime, clock } = this.#parts;
+    const group = this.cgroup(spec);
+    const conmon = runtime.conmonOf(spec.id);
+    const deadline = clock.monotonicMs() + END_WAIT_MS_MAX;
+    for (;;) {
+      const left = group.processes();
+      for (const pid of left) signalPid(pid, SIGKILL);
+      if (left.length === 0 && !(conmon && isAlive(conmon))) return;
+      if (clock.monotonicMs() > deadline) throw new Error(`processes ${left.join(', ')} won't end`);
+      await clock.sleep(1);
+    }
+  }
+}
+
+/** What the data plane is to make for a container. */
+export function sandboxRequest(spec: ContainerSpec, networks: Pick<LocalNetworks, 'find'>): SandboxRequest {
+  const { config, hostConfig, endpoints, extras } = spec;
+  const names = [spec.name, spec.id.slice(0, 12), config.Hostname ?? ''].filter((name) => name !== '');
+  const dns = hostConfig.Dns ?? [];
+  const bridges = Object.values(endpoints).filter(({ networkId }) => networks.find(networkId).driver === 'bridge');
+  return {
+    containerId: spec.id,
+    names: [...new Set(names)],
+    attachments: [
+      ...bridges.map(({ networkId, config: endpoint }) => ({
+        networkId,
+        ...(endpoint?.IPAMConfig?.IPv4Address ? { address: endpoint.IPAMConfig.IPv4Address } : {}),
+        ...(endpoint?.MacAddress || config.MacAddress ? { mac: endpoint?.MacAddress || config.MacAddress || '' } : {}),
+        aliases: endpoint?.Aliases ?? [],
+      })),
+      ...(extras?.attachments ?? []).map(({ networkId, address, aliases }) => ({ networkId, address, aliases })),
+    ],
+    ports: publishedPorts(config, hostConfig),
+    mesh: extras?.mesh ?? false,
+    ...(dns.length > 0 ? { dns } : {}),
+  };
+}
+
+/** How a failed start looks from outside: Docker answers 400 when the command itself can't be run. */
+function classified(error: unknown): { code: FailureCode; exitCode: number } {
+  if (!(error instanceof RuntimeFailure)) return { code: 'INTERNAL', exitCode: 128 };
+  return { code: error.exitCode === 128 ? 'INTERNAL' : 'INVALID_ARGUMENT', exitCode: error.exitCode };
+}
