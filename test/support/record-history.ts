@@ -29,7 +29,7 @@ async function record(reason: string): Promise<void> {
   const path = join(DIRECTORY, String(number).padStart(4, '0'));
   const lines = log.entries.map(({ data }) => Buffer.from(data).toString('base64'));
   const chunks = await Array.fromAsync(machine.snapshot());
-  writeFileSync(`${path}.log`, `${lines.join('\n')}\n`);
+  writeFileSync(`${path}.entries`, `${lines.join('\n')}\n`);
   writeFileSync(`${path}.snapshot`, `${Buffer.concat(chunks).toString('base64')}\n`);
   const promise = { about: reason, version: machine.version, kinds: kindsOf(opened), hash: machine.hash() };
   writeFileSync(`${path}.json`, `${JSON.stringify(promise, null, 2)}\n`);

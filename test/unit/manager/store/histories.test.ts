@@ -19,7 +19,7 @@ function read(name: string): string {
 }
 
 function entriesOf(name: string): { index: number; term: number; data: Uint8Array }[] {
-  const lines = read(`${name}.log`).split('\n');
+  const lines = read(`${name}.entries`).split('\n');
   return lines.map((line, i) => ({ index: i + 1, term: 1, data: Buffer.from(line, 'base64') }));
 }
 
