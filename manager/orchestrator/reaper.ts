@@ -22,8 +22,8 @@ export const reaper: Controller = {
     const changes = servicesToLookAt(view, situation).flatMap((service) =>
       planService(view, service, situation.nowMs),
     );
-    if (situation.services !== undefined) return { changes };
-    return { changes: [...changes, ...strays(view), ...networks(view)] };
+    const all = situation.services === undefined;
+    return { changes: [...changes, ...networks(view), ...(all ? strays(view) : [])] };
   },
 };
 

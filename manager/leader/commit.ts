@@ -1,0 +1,45 @@
+import type { ServiceId } from '#proto/types/ids.ts';
+import type { Change, Expectation } from '../store/changes.ts';
+import type { Store, StoreView } from '../store/view.ts';
+
+/** Changes in one entry: well below the bytes that an entry may have. */
+const CHANGES_MAX = 2_000;
+
+/**
+ * Writes a plan that was made from `view`, and resolves when this manager has applied it. A long one goes in several
+ * entries, in order: since plans only look at what is, the rest can be planned again if it does not come to that.
+ * Fails as Store.update; the signal stops it before the next entry.
+ */
+export async function commit(
+  store: Pick<Store, 'update'>,
+  view: StoreView,
+  changes: readonly Change[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let from = 0; from < changes.length; from += CHANGES_MAX) {
+    signal.throwIfAborted();
+    const part = changes.slice(from, from + CHANGES_MAX);
+    await store.update({ expects: expectations(view, part), changes: part });
+  }
+}
+
+/** Decisions that follow from a service's spec hold only as long as nobody has changed it. */
+function expectations(view: StoreView, changes: readonly Change[]): Expectation[] {
+  const ids = new Set(changes.flatMap(specFollowed));
+  return [...ids].flatMap((id) => {
+    const service = view.services.get(id);
+    return service === undefined ? [] : [{ table: 'service', id, version: service.version }];
+  });
+}
+
+function specFollowed(change: Change): ServiceId[] {
+  switch (change.kind) {
+    case 'createTask':
+    case 'setUpdateStatus':
+    case 'rollBackService':
+    case 'allocateService':
+      return [change.serviceId];
+    default:
+      return [];
+  }
+}
