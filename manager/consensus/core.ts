@@ -1,22 +1,13 @@
-import {
-  type Entry,
-  type MemoryStorage,
-  type Message,
-  RawNode,
-  type Snapshot,
-  type TraceEvent,
-  traceLevel,
-} from 'raft-ts';
-import { ShoalError } from '#proto/base/errors.ts';
+import { type Entry, type Message, RawNode, type Snapshot, type TraceEvent, traceLevel } from 'raft-ts';
 import { LIMITS } from '#proto/base/limits.ts';
-import type { Member } from './consensus.ts';
 import { CoreMetrics } from './core-metrics.ts';
+import { CoreSnapshots } from './core-snapshots.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { Driver, type DriverLeadership } from './driver.ts';
-import { MembershipHistory, membersOf, NO_MEMBERSHIP, type Peer, peerOf, wasRemoved } from './membership.ts';
+import type { LogStorage } from './log-storage.ts';
+import { MembershipHistory, NO_MEMBERSHIP } from './membership.ts';
 import { MembershipAdmin } from './membership-admin.ts';
 import type { CoreModules, CoreOpts } from './opts.ts';
-import { OwnSnapshot, Restore, SnapshotIntake } from './own-snapshot.ts';
 import { unpack } from './packed.ts';
 import {
   type Answer,
@@ -26,15 +17,14 @@ import {
   type Request,
   type ToCore,
 } from './protocol.ts';
+import { Roster } from './roster.ts';
 import { openState, type State } from './state.ts';
-import { REMOVED, type Transport, type TransportEvents } from './transport.ts';
-import { decodeSnapshotInfo, type SnapshotInfo, snapshotOf } from './wire.ts';
+import type { Transport, TransportEvents } from './transport.ts';
+import { decodeSnapshotInfo, type SnapshotInfo } from './wire.ts';
 
 /** Entries sent in one message, and handed to the main thread before it has applied them. */
 const MESSAGE_ENTRIES_BYTES = 1024 * 1024;
 const APPLYING_BYTES = 16 * 1024 * 1024;
-/** What is kept in memory for slow followers behind a snapshot, whatever the number of entries. */
-const KEPT_BYTES = 32 * 1024 * 1024;
 /** How long a member that stops tries to hand leadership over, in election timeouts. */
 const FAREWELL_ELECTIONS = 3;
 
@@ -49,12 +39,9 @@ export class Core implements AsyncDisposable {
   readonly #disk: DiskQueue;
   readonly #driver: Driver;
   readonly #admin: MembershipAdmin;
-  readonly #ownSnapshot: OwnSnapshot;
-  readonly #restore: Restore;
-  readonly #intake: SnapshotIntake;
+  readonly #roster: Roster;
+  readonly #snapshots: CoreSnapshots;
   readonly #metrics: CoreMetrics;
-  readonly #heardAtMs = new Map<number, number>();
-  readonly #introduced = new Map<number, Peer>();
   #transport: Transport | undefined;
   #cancelTick: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
@@ -78,25 +65,21 @@ export class Core implements AsyncDisposable {
     this.#port = port;
     this.#metrics = new CoreMetrics(modules.metrics);
     this.#state = openState(opts, modules, (seconds) => this.#metrics.synced(seconds));
-    const { snapshot, storage, snapshots } = this.#state;
+    const { snapshot, storage, self } = this.#state;
+    const { limits } = opts;
     this.#history = new MembershipHistory(snapshot?.index ?? 0, snapshot?.membership ?? NO_MEMBERSHIP);
+    const reachableMs = 2 * limits.electionTicks * limits.tickMs;
+    this.#roster = new Roster({ self, reachableMs }, { ...modules, history: this.#history });
+    const snapshotOpts = { ...limits, everyEntries: limits.snapshotEveryEntries };
+    const snapshotModules = { ...modules, state: this.#state, history: this.#history, port };
+    this.#snapshots = new CoreSnapshots(snapshotOpts, snapshotModules);
     this.#node = this.#makeNode(storage);
     this.#disk = this.#makeDisk();
     this.#driver = this.#makeDriver();
     this.#admin = this.#makeAdmin();
-    this.#restore = new Restore(port, snapshots);
-    this.#intake = new SnapshotIntake(snapshots);
-    const snapshotOpts = { everyEntries: opts.limits.snapshotEveryEntries };
-    this.#ownSnapshot = new OwnSnapshot(snapshotOpts, {
-      port,
-      snapshots,
-      infoAt: (index) => this.#infoAt(index),
-      taken: (info) => this.#snapshotTaken(info),
-      log: modules.log,
-    });
   }
 
-  #makeNode(storage: MemoryStorage): RawNode {
+  #makeNode(storage: LogStorage): RawNode {
     const { limits } = this.#opts;
     return new RawNode({
       id: this.#state.self.raftId,
@@ -134,13 +117,12 @@ export class Core implements AsyncDisposable {
     return new Driver(opts, {
       ...this.#modules,
       node: this.#node,
-      storage: this.#state.storage,
       history: this.#history,
       disk: this.#disk,
       transport: { send: (message) => this.#transport?.send(message) },
       port: this.#port,
       committed: (entries, membersChanged) => this.#committed(entries, membersChanged),
-      applied: (index, bytes) => this.#ownSnapshot.applied(index, bytes),
+      applied: (index, bytes) => this.#snapshots.applied(index, bytes),
       leadershipChanged: (leadership) => this.#tellLeadership(leadership),
       failed: (error) => this.#fail(error),
     });
@@ -159,8 +141,8 @@ export class Core implements AsyncDisposable {
       history: this.#history,
       run: (work) => this.#driver.run(work),
       leadership: () => this.#driver.leadership,
-      isReachable: (raftId) => this.#heardLately(raftId),
-      introduced: (raftId) => this.#introduced.get(raftId),
+      isReachable: (raftId) => this.#roster.heardLately(raftId),
+      introduced: (raftId) => this.#roster.introduced(raftId),
     });
   }
 
@@ -168,7 +150,7 @@ export class Core implements AsyncDisposable {
     const { start, limits } = this.#opts;
     const { snapshot, self } = this.#state;
     // First of all: whatever another member makes us apply must come behind it.
-    if (snapshot !== undefined) this.#restore.start(snapshot);
+    this.#snapshots.begin(snapshot);
     this.#port.onMessage((message) => this.#handle(message));
     this.#transport = await this.#modules.startTransport(self, this.#transportEvents());
     if (start.kind === 'join') for (const member of start.members) this.#transport.introduce(member);
@@ -213,23 +195,7 @@ export class Core implements AsyncDisposable {
       case 'request':
         return void this.#answer(message.id, message.request);
       default:
-        return this.#driver.run(() => this.#handleSnapshot(message));
-    }
-  }
-
-  #handleSnapshot(message: ToCore): void {
-    switch (message.kind) {
-      case 'snapshot-begin':
-        return this.#ownSnapshot.begin(message.index);
-      case 'snapshot-piece':
-        return this.#ownSnapshot.piece(message.piece);
-      case 'snapshot-end':
-        return this.#ownSnapshot.end();
-      case 'snapshot-failed':
-        this.#modules.log.error('the state could not be written as a snapshot', { ...message.failure });
-        return this.#ownSnapshot.failed(this.#driver.handedIndex);
-      case 'restore-more':
-        return this.#restore.more();
+        return this.#driver.run(() => this.#snapshots.handle(message));
     }
   }
 
@@ -267,9 +233,7 @@ export class Core implements AsyncDisposable {
     this.#driver[Symbol.dispose]();
     this.#disk[Symbol.dispose]();
     await this.#transport?.[Symbol.asyncDispose]();
-    this.#ownSnapshot.close();
-    this.#intake.close();
-    this.#restore.close();
+    this.#snapshots.close();
     this.#state.wal.close();
   }
 
@@ -288,50 +252,35 @@ export class Core implements AsyncDisposable {
   #transportEvents(): TransportEvents {
     const { snapshots } = this.#state;
     return {
-      admit: (sender) => this.#admit(sender),
+      admit: (sender) => this.#roster.admit(sender),
       received: (messages) => this.#received(messages),
       unreachable: (raftId) => this.#driver.run(() => this.#node.reportUnreachable(raftId)),
       streamEnded: (raftId) => this.#driver.streamEnded(raftId),
       snapshotSent: (raftId, ok) => this.#driver.run(() => this.#node.reportSnapshot(raftId, ok)),
       openSnapshot: (info) => snapshots.read(info),
       receiveSnapshot: (info) =>
-        this.#intake.receive(info, (message) => this.#snapshotReceived(info, message)),
+        this.#snapshots.receive(info, (message) => this.#snapshotReceived(info, message)),
       removed: () => this.#wasRemoved(),
     };
   }
 
-  #admit(sender: Peer): void {
-    const { current } = this.#history;
-    if (wasRemoved(current, sender.raftId)) throw new ShoalError('FORBIDDEN', REMOVED);
-    const known = peerOf(current, sender.raftId);
-    if (known !== undefined && known.nodeId !== sender.nodeId) {
-      const message = `manager ${sender.raftId} is node ${known.nodeId}, not ${sender.nodeId}`;
-      throw new ShoalError('UNAUTHENTICATED', message);
-    }
-    this.#introduced.set(sender.raftId, sender);
-  }
-
   #received(messages: readonly Message[]): void {
     const from = messages[0]?.from;
-    if (from !== undefined) this.#heardAtMs.set(from, this.#modules.clock.monotonicMs());
+    if (from !== undefined) this.#roster.heard(from);
     this.#driver.received(messages);
   }
 
   /** Raft decides whether it wants it; what it takes is installed by the write that follows. */
   #snapshotReceived(info: SnapshotInfo, message: Message): void {
     this.#driver.run(() => this.#node.step(message));
-    if (!this.#disk.holdsSnapshot(info.index)) this.#intake.discard(info);
+    if (!this.#disk.holdsSnapshot(info.index)) this.#snapshots.discard(info);
   }
 
   #install(snapshot: Snapshot): void {
-    const { index, term } = snapshot.meta;
     const info = decodeSnapshotInfo(snapshot.data);
-    this.#intake.install(info);
-    this.#history.restart(index, info.membership);
-    this.#driver.replaced(index, term);
-    this.#restore.start(info);
+    this.#driver.replaced(info.index, info.term);
+    this.#snapshots.install(info);
     this.#membersChanged();
-    this.#modules.log.info('took over a snapshot of the leader', { index, term });
   }
 
   #committed(entries: readonly Entry[], membersChanged: boolean): void {
@@ -341,15 +290,9 @@ export class Core implements AsyncDisposable {
   }
 
   #membersChanged(): void {
-    const { peers } = this.#history.current;
-    this.#transport?.setPeers(peers);
-    for (const raftId of this.#introduced.keys())
-      if (wasRemoved(this.#history.current, raftId)) this.#introduced.delete(raftId);
-    this.#tellMembers();
-  }
-
-  #tellMembers(): void {
-    this.#port.post({ kind: 'members', members: membersOf(this.#history.current) });
+    this.#transport?.setPeers(this.#history.current.peers);
+    this.#roster.membersChanged();
+    this.#port.post({ kind: 'members', members: this.#roster.members });
   }
 
   /** We may never hear of our own removal: those who know no longer speak to us. Nobody can be found here any more. */
@@ -360,49 +303,9 @@ export class Core implements AsyncDisposable {
 
   #tellLeadership({ term, leader, leading }: DriverLeadership): void {
     this.#metrics.leads(term, leading);
-    const member = this.#members().find((other) => other.raftId === leader);
+    const member = this.#roster.find(leader);
     const leadership = { term, leading, ...(member !== undefined && { leader: member }) };
     this.#port.post({ kind: 'leadership', leadership });
-  }
-
-  /** The members, and ourselves whatever the log says yet. */
-  #members(): Member[] {
-    const members = membersOf(this.#history.current);
-    for (const peer of this.#introduced.values())
-      if (!members.some((member) => member.raftId === peer.raftId)) members.push({ ...peer, learner: false });
-    return members;
-  }
-
-  #infoAt(index: number): SnapshotInfo | undefined {
-    const { storage, snapshots } = this.#state;
-    if (index <= (snapshots.latest?.index ?? 0)) return undefined;
-    return { index, term: storage.term(index), membership: this.#history.at(index) };
-  }
-
-  /** What the snapshot stands for may go: from memory but for a few entries that slow followers need, from disk all. */
-  #snapshotTaken(info: SnapshotInfo): void {
-    const { storage, wal } = this.#state;
-    if (info.index <= storage.snapshot().meta.index) return;
-    const { meta, data } = snapshotOf(info);
-    storage.createSnapshot(info.index, meta.confState, data);
-    const first = this.#firstKept(info.index);
-    if (first > storage.firstIndex()) storage.compact(first - 1);
-    wal.collect(info.index + 1);
-    this.#history.forgetBefore(info.index);
-    this.#modules.log.info('took a snapshot', { index: info.index });
-  }
-
-  #firstKept(snapshotIndex: number): number {
-    const { storage } = this.#state;
-    const { logEntriesForSlowFollowers } = this.#opts.limits;
-    const from = Math.max(storage.firstIndex(), snapshotIndex + 1 - logEntriesForSlowFollowers);
-    let bytes = 0;
-    const kept = storage.entries(from, snapshotIndex + 1, Number.POSITIVE_INFINITY);
-    for (const entry of kept.toReversed()) {
-      bytes += entry.data.length;
-      if (bytes > KEPT_BYTES) return entry.index + 1;
-    }
-    return from;
   }
 
   #diskFull(full: boolean): void {
@@ -414,31 +317,15 @@ export class Core implements AsyncDisposable {
     });
   }
 
-  #heardLately(raftId: number): boolean {
-    const { limits, self } = { limits: this.#opts.limits, self: this.#state.self };
-    if (raftId === self.raftId) return true;
-    const atMs = this.#heardAtMs.get(raftId);
-    const withinMs = 2 * limits.electionTicks * limits.tickMs;
-    return atMs !== undefined && this.#modules.clock.monotonicMs() - atMs <= withinMs;
-  }
-
   #status(): CoreStatus {
-    const { term, commit, progress, role } = this.#node.status();
-    const { self, snapshots } = this.#state;
-    const members = membersOf(this.#history.current).map((member) => {
-      const { raftId } = member;
-      const heard =
-        this.#heardLately(raftId) || (role !== 'leader' && this.#transport?.hears(raftId) === true);
-      const match = progress.find((one) => one.id === raftId)?.match;
-      return { member, reachable: heard, ...(match !== undefined && { matchIndex: match }) };
-    });
-    const learner = this.#history.current.confState.learners.includes(self.raftId);
+    const { term, commit, progress } = this.#node.status();
+    const hears = (raftId: number): boolean => this.#transport?.hears(raftId) === true;
     return {
-      self: { ...self, learner },
+      self: this.#roster.self,
       term,
       commitIndex: commit,
-      snapshotIndex: snapshots.latest?.index ?? 0,
-      members,
+      snapshotIndex: this.#state.snapshots.latest?.index ?? 0,
+      members: this.#roster.status(progress, hears),
     };
   }
 

@@ -4,7 +4,6 @@ import {
   entryBytes,
   LOCAL_APPEND,
   LOCAL_APPLY,
-  type MemoryStorage,
   type Message,
   MessageType,
   ProposalDroppedError,
@@ -38,7 +37,6 @@ export interface DriverOpts {
 
 export interface DriverModules {
   readonly node: RawNode;
-  readonly storage: MemoryStorage;
   readonly history: MembershipHistory;
   readonly disk: DiskQueue;
   readonly transport: Pick<Transport, 'send'>;

@@ -1,9 +1,10 @@
-import { ConfChangeType, type Entry, type HardState, MemoryStorage } from 'raft-ts';
+import { ConfChangeType, type Entry, type HardState } from 'raft-ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Disk } from './disk.ts';
 import { confChangeEntry, entriesToGoOnAlone } from './force-new-cluster.ts';
 import type { Identity } from './items.ts';
 import { createKeys, hasKeys, type KeyRing, loadKeys } from './keys.ts';
+import { LogStorage } from './log-storage.ts';
 import { NO_MEMBERSHIP, type Peer } from './membership.ts';
 import type { CoreModules, CoreOpts, StartOpts } from './opts.ts';
 import { damaged } from './sealed.ts';
@@ -17,7 +18,7 @@ export interface State {
   readonly self: Peer;
   readonly wal: Wal;
   readonly snapshots: Snapshots;
-  readonly storage: MemoryStorage;
+  readonly storage: LogStorage;
   /** What the state machine starts from. */
   readonly snapshot: SnapshotInfo | undefined;
 }
@@ -155,8 +156,8 @@ function firstWords(start: StartOpts, self: Peer, wal: Wal): Restored {
   return words;
 }
 
-function fill(snapshot: SnapshotInfo | undefined, restored: readonly Restored[]): MemoryStorage {
-  const storage = new MemoryStorage();
+function fill(snapshot: SnapshotInfo | undefined, restored: readonly Restored[]): LogStorage {
+  const storage = new LogStorage();
   if (snapshot !== undefined) storage.applySnapshot(snapshotOf(snapshot));
   for (const { hardState, entries } of restored) {
     storage.append(entries);
@@ -165,7 +166,7 @@ function fill(snapshot: SnapshotInfo | undefined, restored: readonly Restored[])
   return storage;
 }
 
-function goOnAlone(self: Peer, snapshot: SnapshotInfo | undefined, storage: MemoryStorage, wal: Wal): void {
+function goOnAlone(self: Peer, snapshot: SnapshotInfo | undefined, storage: LogStorage, wal: Wal): void {
   const lastIndex = storage.lastIndex();
   const log = storage.entries(storage.firstIndex(), lastIndex + 1, Number.POSITIVE_INFINITY);
   const { hardState } = storage.initialState();

@@ -118,6 +118,7 @@ export class Group {
   async start(name: string, start: StartOpts, more: { forceNewCluster?: boolean } = {}): Promise<void> {
     const manager = this.manager(name);
     manager.journal = new Journal();
+    const { journal } = manager;
     const opening = openLocalConsensus(
       { stateDir: 'state', self: this.identity(name), start, limits: this.limits, ...more },
       {
@@ -126,11 +127,12 @@ export class Group {
         disk: manager.disk,
         soon: (work) => void setImmediate(work),
         startTransport: this.network.start,
-        stateMachine: manager.journal,
+        stateMachine: journal,
         log: this.log.child(name),
         metrics: nullMetrics,
         onFailure: (error) => {
-          manager.failure = error;
+          // What a killed process still does is nobody's concern.
+          if (manager.journal === journal && manager.consensus !== undefined) manager.failure = error;
         },
       },
     );

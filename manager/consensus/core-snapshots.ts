@@ -1,0 +1,134 @@
+import type { Message } from 'raft-ts';
+import type { Clock } from '#proto/base/clock.ts';
+import type { Log } from '#proto/base/log.ts';
+import type { MembershipHistory } from './membership.ts';
+import { OwnSnapshot } from './own-snapshot.ts';
+import type { CorePort, ToCore } from './protocol.ts';
+import { SnapshotIntake } from './snapshot-intake.ts';
+import { SnapshotRestore } from './snapshot-restore.ts';
+import type { State } from './state.ts';
+import type { Intake } from './transport.ts';
+import { type SnapshotInfo, snapshotOf } from './wire.ts';
+
+/** What is kept in memory for slow followers behind a snapshot, whatever the number of entries. */
+const KEPT_BYTES = 32 * 1024 * 1024;
+
+export interface CoreSnapshotsOpts {
+  readonly everyEntries: number;
+  readonly logEntriesForSlowFollowers: number;
+}
+
+export interface CoreSnapshotsModules {
+  readonly state: Pick<State, 'snapshots' | 'storage' | 'wal'>;
+  readonly history: MembershipHistory;
+  readonly port: CorePort;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly log: Log;
+}
+
+/** All that a member does with snapshots: its own, those it is sent, and what the main thread starts from. */
+export class CoreSnapshots {
+  readonly #opts: CoreSnapshotsOpts;
+  readonly #modules: CoreSnapshotsModules;
+  readonly #own: OwnSnapshot;
+  readonly #restore: SnapshotRestore;
+  readonly #intake: SnapshotIntake;
+
+  constructor(opts: CoreSnapshotsOpts, modules: CoreSnapshotsModules) {
+    this.#opts = opts;
+    this.#modules = modules;
+    const { snapshots, storage } = modules.state;
+    this.#restore = new SnapshotRestore(modules.port, snapshots);
+    this.#intake = new SnapshotIntake(snapshots);
+    this.#own = new OwnSnapshot(opts, {
+      ...modules,
+      snapshots,
+      infoAt: (index) => this.#infoAt(index),
+      taken: (info) => this.#taken(info),
+    });
+    storage.watch(
+      () => modules.history.current.confState,
+      () => this.#own.demand(),
+    );
+  }
+
+  /** What was on disk is the main thread's first state. */
+  begin(snapshot: SnapshotInfo | undefined): void {
+    if (snapshot !== undefined) this.#restore.start(snapshot);
+  }
+
+  /** What the main thread says about snapshots. */
+  handle(message: ToCore): void {
+    switch (message.kind) {
+      case 'snapshot-begin':
+        return this.#own.begin(message.index);
+      case 'snapshot-piece':
+        return this.#own.piece(message.piece);
+      case 'snapshot-end':
+        return this.#own.end();
+      case 'snapshot-failed':
+        this.#modules.log.error('the state could not be written as a snapshot', { ...message.failure });
+        return this.#own.failed();
+      case 'restore-more':
+        return this.#restore.more();
+    }
+  }
+
+  applied(index: number, bytes: number): void {
+    this.#own.applied(index, bytes);
+  }
+
+  receive(info: SnapshotInfo, finished: (message: Message) => void): Intake {
+    return this.#intake.receive(info, finished);
+  }
+
+  /** Raft does not want one that was received. */
+  discard(info: SnapshotInfo): void {
+    this.#intake.discard(info);
+  }
+
+  /** Puts a received one in place, on disk and as the main thread's state. */
+  install(info: SnapshotInfo): void {
+    this.#intake.install(info);
+    this.#modules.history.restart(info.index, info.membership);
+    this.#restore.start(info);
+    this.#modules.log.info('took over a snapshot of the leader', { index: info.index, term: info.term });
+  }
+
+  close(): void {
+    this.#own.close();
+    this.#intake.close();
+    this.#restore.close();
+  }
+
+  #infoAt(index: number): SnapshotInfo | undefined {
+    const { storage } = this.#modules.state;
+    if (index <= storage.latest.meta.index) return undefined;
+    return { index, term: storage.term(index), membership: this.#modules.history.at(index) };
+  }
+
+  /** What the snapshot stands for may go: from memory but for a few entries that slow followers need, from disk all. */
+  #taken(info: SnapshotInfo): void {
+    const { storage, wal } = this.#modules.state;
+    if (info.index <= storage.latest.meta.index) return;
+    const { meta, data } = snapshotOf(info);
+    storage.createSnapshot(info.index, meta.confState, data);
+    const first = this.#firstKept(info.index);
+    if (first > storage.firstIndex()) storage.compact(first - 1);
+    wal.collect(info.index + 1);
+    this.#modules.history.forgetBefore(info.index);
+    this.#modules.log.info('took a snapshot', { index: info.index });
+  }
+
+  #firstKept(snapshotIndex: number): number {
+    const { storage } = this.#modules.state;
+    const from = Math.max(storage.firstIndex(), snapshotIndex + 1 - this.#opts.logEntriesForSlowFollowers);
+    let bytes = 0;
+    const kept = storage.entries(from, snapshotIndex + 1, Number.POSITIVE_INFINITY);
+    for (const entry of kept.toReversed()) {
+      bytes += entry.data.length;
+      if (bytes > KEPT_BYTES) return entry.index + 1;
+    }
+    return from;
+  }
+}

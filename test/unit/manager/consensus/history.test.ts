@@ -1,0 +1,11 @@
+import test from 'ava';
+import { randomHistory } from './support/history.ts';
+
+const SEEDS = Number(process.env['SEEDS'] ?? 12);
+const FIRST_SEED = Number(process.env['SEED'] ?? 1);
+
+for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
+  test(`seed ${seed}: whatever is killed or cut off, what was acknowledged is there and what was refused is not`, async (t) => {
+    await t.notThrowsAsync(randomHistory(seed), `replay with SEED=${seed} SEEDS=1`);
+  });
+}
