@@ -21,7 +21,7 @@ import type {
   Sandbox,
   SandboxRequest,
 } from './node-network.ts';
-import { type ChoiceFacts, chooseSandbox, rewired } from './plan/choose.ts';
+import { type ChoiceFacts, chooseSandbox, meetsSocket, rewired } from './plan/choose.ts';
 import { Directory } from './plan/directory.ts';
 import { flowsTo, type Leaving, leaversOf } from './plan/leavers.ts';
 import { bridgeDevice } from './plan/local.ts';
@@ -243,12 +243,21 @@ export class LinuxNodeNetwork implements NodeNetwork {
       ...(cluster === undefined ? {} : { cluster }),
       sandboxes,
       locals,
-      sockets: { tcp: machine.openSockets('tcp'), udp: machine.openSockets('udp') },
+      isForeign: (port) => this.#isForeign(port),
       addresses: [...machine.addresses().values()].flat(),
       dynamicPorts: this.#opts.dynamicPorts,
       lastSlot: this.#lastSlot,
       lastPort: this.#lastPort,
     };
+  }
+
+  /** Binding tells at once; only what is taken is looked at closer. */
+  #isForeign(port: PortBinding): boolean {
+    const { machine } = this.#modules;
+    const { protocol, hostPort } = port;
+    if (protocol === 'sctp') return false;
+    if (machine.canBind(protocol, port.hostIp === '' ? '0.0.0.0' : port.hostIp, hostPort)) return false;
+    return machine.openSockets(protocol).some((socket) => meetsSocket(port, socket));
   }
 
   #describe(record: SandboxRecord): Sandbox {

@@ -10,7 +10,7 @@ import {
   type Settings,
   setSettings,
 } from '../core/linux/netns.ts';
-import { openSockets, type SocketRow } from '../core/linux/procnet.ts';
+import { canBind, openSockets, type SocketRow } from '../core/linux/procnet.ts';
 
 /** A namespace by the file it is bound to; undefined is the daemon's own. */
 export type NetnsPath = string | undefined;
@@ -48,6 +48,8 @@ export interface NetMachine extends AsyncDisposable {
   namespaceFiles(directory: string): string[];
   setSettings(netns: NetnsPath, settings: Settings): void;
   forgetFlows(netns: NetnsPath, protocol: 'tcp' | 'udp', addresses: ReadonlySet<string>): Promise<number>;
+  /** Whether a server could have this port at this address (0.0.0.0: any) of the own namespace now. */
+  canBind(protocol: 'tcp' | 'udp', address: string, port: number): boolean;
   /** Sockets of the own namespace that take what comes. */
   openSockets(protocol: 'tcp' | 'udp'): readonly SocketRow[];
   /** IPv4 addresses of the own namespace, by device; without loopback. */
@@ -65,6 +67,7 @@ export function linuxNetMachine(modules: { readonly clock: Pick<Clock, 'timer'> 
     namespaceFiles,
     setSettings,
     forgetFlows: (netns, protocol, addresses) => forgetFlows(netns, protocol, addresses, modules),
+    canBind,
     openSockets: (protocol) => openSockets('self', protocol),
     addresses: ownAddresses,
     [Symbol.asyncDispose]: () => commands[Symbol.asyncDispose](),

@@ -84,6 +84,16 @@ export function setSettings(path: string | undefined, settings: Settings): void 
   else inNetworkNamespace(path, write);
 }
 
+/** A switch or counter of a namespace; undefined when there is none of this name. */
+export function readSetting(path: string | undefined, name: string): number | undefined {
+  const read = (): number => Number(readFileSync(join('/proc/sys', name), 'utf8'));
+  try {
+    return path === undefined ? read() : inNetworkNamespace(path, read);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Only what differs is written: some switches reset others, whatever is written to them. */
 function writeSetting(name: string, value: number): void {
   const file = join('/proc/sys', name);

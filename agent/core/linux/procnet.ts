@@ -1,5 +1,6 @@
 /** What /proc/PID/net says about the sockets of a process's network namespace. */
-import { readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
+import { rawSocket, SyscallError } from './sys.ts';
 
 const ESTABLISHED = 0x01;
 const SYN_RECEIVED = 0x03;
@@ -27,6 +28,36 @@ export function inboundConnections(pid: number, ports: ReadonlySet<number>): num
 export function openSockets(pid: Pid, protocol: 'tcp' | 'udp'): SocketRow[] {
   const rows = [protocol, `${protocol}6`].flatMap((file) => socketRows(pid, file));
   return protocol === 'udp' ? rows : rows.filter((row) => row.state === LISTENING);
+}
+
+const AF_INET = 2;
+const SOCKET_TYPES = { tcp: 0x80001, udp: 0x80002 } as const;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+
+/** Whether a server could have this port at this address of our own namespace now: the kernel is asked, by binding. */
+export function canBind(protocol: 'tcp' | 'udp', address: string, port: number): boolean {
+  const socket = rawSocket.open(AF_INET, SOCKET_TYPES[protocol], 0);
+  try {
+    // As servers do: connections that an earlier one left behind are no hindrance.
+    if (protocol === 'tcp') rawSocket.setOption(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    rawSocket.bind(socket, socketAddress(address, port));
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError) return false;
+    throw error;
+  } finally {
+    closeSync(socket);
+  }
+}
+
+/** struct sockaddr_in */
+function socketAddress(address: string, port: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  Buffer.from(address.split('.').map(Number)).copy(bytes, 4);
+  return bytes;
 }
 
 function socketRows(pid: Pid, file: string): SocketRow[] {

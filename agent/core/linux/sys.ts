@@ -22,6 +22,7 @@ const native = {
   setns: libc.func('int setns(int, int)'),
   socket: libc.func('int socket(int, int, int)'),
   bind: libc.func('int bind(int, const void*, uint32_t)'),
+  setsockopt: libc.func('int setsockopt(int, int, int, const void*, uint32_t)'),
   connect: libc.func('int connect(int, const void*, uint32_t)'),
   send: libc.func('int64_t send(int, const void*, size_t, int)'),
   recv: libc.func('int64_t recv(int, _Out_ void*, size_t, int)'),
@@ -178,6 +179,10 @@ export const rawSocket = {
   },
   bind(fd: number, address: Uint8Array): void {
     checked('bind', native.bind(fd, address, address.length), `descriptor ${fd}`);
+  },
+  setOption(fd: number, level: number, option: number, value: number): void {
+    const bytes = new Uint8Array(Int32Array.of(value).buffer);
+    checked('setsockopt', native.setsockopt(fd, level, option, bytes, 4), `descriptor ${fd}`);
   },
   connect(fd: number, address: Uint8Array): void {
     checked('connect', native.connect(fd, address, address.length), `descriptor ${fd}`);

@@ -64,6 +64,11 @@ export function difference(before: Fragments, after: Fragments, found: Found, ta
     const whole = asFound !== undefined || is.base !== was.base ? sideOf(after, id) : undefined;
     namespaces.set(id, namespaceChange(table, was, asFound === undefined ? is : (whole as Side), whole));
   }
+  for (const [id, change] of namespaces)
+    namespaces.set(id, {
+      ...change,
+      unset: change.unset.filter((item) => !remove.includes(item.peer ?? '')),
+    });
   return { namespaces, remove: remove.sort() };
 }
 

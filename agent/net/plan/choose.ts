@@ -21,8 +21,8 @@ export interface ChoiceFacts {
   readonly cluster?: NetworkState;
   readonly sandboxes: ReadonlyMap<string, SandboxRecord>;
   readonly locals: ReadonlyMap<string, LocalNetwork>;
-  /** Sockets of the node's own that take what comes; addresses as in procnet. */
-  readonly sockets: Readonly<Record<'tcp' | 'udp', readonly { address: string; port: number }[]>>;
+  /** Whether a process of the node itself has a port that is to be published; see `meetsSocket`. */
+  readonly isForeign: (port: PortBinding) => boolean;
   /** Addresses that the node has. */
   readonly addresses: readonly string[];
   /** Host ports to choose from where none is asked for, first and last. */
@@ -197,7 +197,7 @@ function unbindable(
     return { code: 'INVALID_ARGUMENT', text: `${bound}: cannot assign requested address` };
   if (isPublished(port, chosen, facts))
     return { code: 'CONFLICT', text: `Bind for ${ip}:${port.hostPort} failed: port is already allocated` };
-  if (isForeign(port, facts)) return { code: 'CONFLICT', text: `${bound}: address already in use` };
+  if (facts.isForeign(port)) return { code: 'CONFLICT', text: `${bound}: address already in use` };
   return undefined;
 }
 
@@ -219,15 +219,15 @@ function meets(a: PortBinding, b: PortBinding): boolean {
   return everywhere(a.hostIp) || everywhere(b.hostIp) || a.hostIp === b.hostIp;
 }
 
-/** A process of the node itself has the port; resolvers at other loopback addresses never meet a published one. */
-function isForeign(port: PortBinding, facts: ChoiceFacts): boolean {
-  if (port.protocol === 'sctp') return false;
-  return facts.sockets[port.protocol].some((socket) => {
-    if (socket.port !== port.hostPort) return false;
-    if (socket.address === '0.0.0.0' || !socket.address.includes('.')) return true;
-    if (everywhere(port.hostIp)) return !socket.address.startsWith('127.') || socket.address === '127.0.0.1';
-    return socket.address === port.hostIp;
-  });
+/**
+ * Whether a socket of the node itself has what a port is published at; resolvers at loopback addresses of their own
+ * never meet one that is published everywhere.
+ */
+export function meetsSocket(port: PortBinding, socket: { address: string; port: number }): boolean {
+  if (socket.port !== port.hostPort) return false;
+  if (socket.address === '0.0.0.0' || !socket.address.includes('.')) return true;
+  if (everywhere(port.hostIp)) return !socket.address.startsWith('127.') || socket.address === '127.0.0.1';
+  return socket.address === port.hostIp;
 }
 
 function dynamicPort(wanted: PortBinding, chosen: readonly PortBinding[], facts: ChoiceFacts): number {

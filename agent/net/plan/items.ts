@@ -18,6 +18,8 @@ export interface Item {
   readonly unset?: string;
   /** Goes away with this device. */
   readonly device?: string;
+  /** Namespace of the other end of a link: the link goes away with it. */
+  readonly peer?: string;
 }
 
 export interface LinkSpec {
@@ -28,6 +30,7 @@ export interface LinkSpec {
   readonly mtu?: number;
   readonly master?: string;
   readonly group?: number;
+  readonly peer?: string;
 }
 
 export function link(spec: LinkSpec): Item {
@@ -42,6 +45,7 @@ export function link(spec: LinkSpec): Item {
     set: `link set dev ${spec.name}${mtu}${group}${master} up`,
     unset: `link del dev ${spec.name}`,
     ...(spec.create === undefined ? {} : { create: spec.create }),
+    ...(spec.peer === undefined ? {} : { peer: spec.peer }),
   };
 }
 

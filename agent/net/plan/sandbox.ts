@@ -89,6 +89,7 @@ function gatewayOutside(
     link({
       name: device,
       fixed: 'veth',
+      peer: sandbox.containerId,
       create:
         `link add gw0 netns ${context.netnsDir}/${sandbox.containerId} address ${macOf(exit)} mtu ${mesh.mtu} ` +
         `type veth peer name ${device} address ${GATEWAY_MAC} mtu ${mesh.mtu} group ${group}`,
@@ -151,6 +152,7 @@ function addOverlay(
       link({
         name: outer,
         fixed: 'veth',
+        peer: id,
         create:
           `link add ${device} netns ${context.netnsDir}/${id} address ${on.mac} mtu ${router.mtu} type veth ` +
           `peer name ${outer} netns ${context.netnsDir}/${namespace} address ${GATEWAY_MAC} mtu ${router.mtu}`,
@@ -190,6 +192,7 @@ function addBridge(
       link({
         name: outer,
         fixed: 'veth',
+        peer: id,
         create:
           `link add ${device} netns ${context.netnsDir}/${id} address ${on.mac} mtu ${mtu} ` +
           `type veth peer name ${outer} mtu ${mtu}`,
