@@ -73,10 +73,21 @@ const ROOMS: Readonly<Record<string, Room>> = {
     pure: true,
   },
   'manager/dispatcher/assignments.ts': {
+    sees: ['manager/dispatcher/rows.ts', 'manager/store', 'proto/types', 'proto/base'],
+    packages: [],
+    pure: true,
+  },
+  'manager/dispatcher/rows.ts': {
     sees: ['manager/store', 'proto/types', 'proto/base'],
     packages: [],
     pure: true,
   },
+  'manager/dispatcher/touched.ts': {
+    sees: ['manager/dispatcher/rows.ts', 'manager/store', 'proto/types', 'proto/base'],
+    packages: [],
+    pure: true,
+  },
+  'agent/session/assigned.ts': { sees: ['proto/types', 'proto/base'], packages: [], pure: true },
   'manager/ca': { sees: ['proto', 'manager'], packages: ['@peculiar/x509', 'reflect-metadata'] },
   'manager/dashboard': { sees: ['proto', 'manager'], packages: ['ws', 'preact', 'htm', 'preact/hooks'] },
   manager: { sees: ['proto', 'scheduler', 'manager'], packages: [] },
