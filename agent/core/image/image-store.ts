@@ -6,9 +6,9 @@ import { ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import { BlobStore } from './blobs.ts';
 import type { Digest } from './digest.ts';
-import { type ImageName, ImageTable, readImage, type StoredImage } from './image-table.ts';
+import { type ImageName, ImageTable, platformsOf, readImage, type StoredImage } from './image-table.ts';
 import { LayerStore } from './layers.ts';
-import { Holds, type ImageHolder, type Lease, Leases } from './leases.ts';
+import { Holds, type Lease, Leases } from './leases.ts';
 import { findImage, namedAs } from './lookup.ts';
 import type { Descriptor } from './oci.ts';
 import { familiarName, fullName, type Reference, withDefaultTag } from './reference.ts';
@@ -41,6 +41,8 @@ export interface ImageStoreModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly onEvent?: (event: ImageEvent) => void;
+  /** Whether this container runs. Without: every holder of an image counts as running. */
+  readonly isRunning?: (containerId: string) => boolean;
 }
 
 export interface AddImage {
@@ -134,14 +136,18 @@ export class ImageStore implements AsyncDisposable {
   }
 
   /** Says that a container uses an image: it won't be collected before `release`. NOT_FOUND when it is not here. */
-  hold(imageId: Digest, holder: ImageHolder): void {
+  hold(imageId: Digest, containerId: string): void {
     this.#get(imageId);
-    this.holds.hold(imageId, holder);
+    this.holds.hold(imageId, containerId);
+  }
+
+  isRunning(containerId: string): boolean {
+    return this.modules.isRunning?.(containerId) ?? true;
   }
 
   /** Takes that back; an image removed meanwhile goes now. */
-  async release(imageId: Digest, holderId: string): Promise<void> {
-    const wasLast = this.holds.release(imageId, holderId);
+  async release(imageId: Digest, containerId: string): Promise<void> {
+    const wasLast = this.holds.release(imageId, containerId);
     if (wasLast && this.table.get(imageId)?.removed) await this.collect();
   }
 
@@ -172,15 +178,17 @@ export class ImageStore implements AsyncDisposable {
   }
 
   /** True when the name stood for something else before, or for nothing. It is taken from an image that had it. */
-  async setName(reference: Reference, { image, target }: NamedImage): Promise<boolean> {
+  async setName(reference: Reference, { image, target = image.manifest }: NamedImage): Promise<boolean> {
     const name = fullName(withDefaultTag(reference));
+    const platforms = await platformsOf(this.blobs, target, image);
     const before = this.table.name(name);
     const entry: ImageName = {
       name,
-      target: target ?? image.manifest,
+      target,
       image: image.id,
       manifest: image.manifest.digest,
       content: image.content,
+      platforms,
       taggedAtMs: this.modules.clock.wallMs(),
     };
     await this.table.change((edit) => edit.putName(entry));

@@ -8,10 +8,13 @@ import {
   type Descriptor,
   type ImageConfig,
   type ImageManifest,
+  isIndexType,
   MEDIA,
+  type Platform,
   parseImageConfig,
   parseManifest,
 } from './oci.ts';
+import { configPlatform, indexPlatforms } from './platform.ts';
 
 /** An image that is here, whole and unpacked. */
 export interface StoredImage {
@@ -41,6 +44,8 @@ export interface ImageName {
   /** The manifest of this image that the target leads to; the same image may have several, packed differently. */
   readonly manifest: Digest;
   readonly content: ImageManifest;
+  /** What the target runs on. */
+  readonly platforms: readonly Platform[];
   readonly taggedAtMs: number;
 }
 
@@ -110,7 +115,8 @@ export class ImageTable {
       const taggedAtMs = Number(notes[NOTE.taggedAt] ?? 0);
       if (name === undefined) return;
       const { id, content } = image;
-      this.#names.set(name, { name, target, image: id, manifest, content, taggedAtMs });
+      const platforms = await platformsOf(this.#modules.blobs, target, image);
+      this.#names.set(name, { name, target, image: id, manifest, content, platforms, taggedAtMs });
     } catch (err) {
       this.#modules.log.warn('image dropped: its content is not whole', { digest: target.digest, err });
     }
@@ -219,6 +225,16 @@ function notesOf(image: StoredImage): Record<string, string> {
     ...(image.cacheKey !== undefined && { [NOTE.cacheKey]: image.cacheKey }),
     ...(image.removed && { [NOTE.removed]: 'true' }),
   };
+}
+
+/** What a target runs on: all that an index has, or the one of an image. */
+export async function platformsOf(
+  blobs: BlobStore,
+  target: Descriptor,
+  image: StoredImage,
+): Promise<readonly Platform[]> {
+  if (!isIndexType(target.mediaType)) return [configPlatform(image.config)];
+  return indexPlatforms(await blobs.read(target.digest));
 }
 
 /** Reads an image by its manifest. NOT_FOUND when a document of it is missing. */

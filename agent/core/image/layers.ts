@@ -6,6 +6,7 @@ import { assert } from '#proto/base/assert.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import { chainIds, type Digest } from './digest.ts';
 import { discard, freshName, syncFolder, writeWhole } from './disk.ts';
+import { Flights } from './flights.ts';
 import type { WorkPool } from './work/pool.ts';
 
 /** One unpacked layer on top of certain others. */
@@ -40,9 +41,8 @@ export class LayerStore {
   readonly #trash: string;
   readonly #modules: LayerModules;
   readonly #layers = new Map<Digest, Layer>();
-  /** On their way; nobody else makes the same meanwhile. */
-  readonly #coming = new Map<Digest, Promise<Layer>>();
-  /** Of those on their way. */
+  readonly #flights = new Flights<Layer>();
+  /** Of layers on their way. */
   readonly #names = new Set<string>();
 
   /** `root` and `trash` are folders of one file system. */
@@ -114,18 +114,8 @@ export class LayerStore {
   ): Promise<Layer> {
     const chainId = chainIds(diffIds).at(-1);
     assert(chainId !== undefined, 'a layer is named');
-    for (;;) {
-      const there = this.#layers.get(chainId);
-      if (there) return there;
-      const other = this.#coming.get(chainId);
-      if (!other) break;
-      // Whoever else began it may give up; then it is ours to do.
-      await other.catch(() => undefined);
-      signal?.throwIfAborted();
-    }
-    const work = make(chainId).finally(() => this.#coming.delete(chainId));
-    this.#coming.set(chainId, work);
-    return await work;
+    const there = (): Layer | undefined => this.#layers.get(chainId);
+    return await this.#flights.run(chainId, signal, there, () => make(chainId));
   }
 
   async #unpack(chainId: Digest, diffIds: readonly Digest[], blob: string, opts: UnpackOpts): Promise<Layer> {

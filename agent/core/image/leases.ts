@@ -26,35 +26,25 @@ export class Leases {
   }
 }
 
-/** A container that uses an image. */
-export interface ImageHolder {
-  readonly id: string;
-  running(): boolean;
-}
-
 /** Which containers use which images. The engine says so again for all it has, when it starts. */
 export class Holds {
-  readonly #holders = new Map<Digest, Map<string, ImageHolder>>();
+  readonly #holders = new Map<Digest, Set<string>>();
 
   /** Once a holder, however often it is said. */
-  hold(image: Digest, holder: ImageHolder): void {
-    const holders = this.#holders.get(image) ?? new Map<string, ImageHolder>();
-    holders.set(holder.id, holder);
-    this.#holders.set(image, holders);
+  hold(image: Digest, holder: string): void {
+    const holders = this.#holders.get(image) ?? new Set();
+    this.#holders.set(image, holders.add(holder));
   }
 
   /** True when that was the last. */
-  release(image: Digest, holderId: string): boolean {
+  release(image: Digest, holder: string): boolean {
     const holders = this.#holders.get(image);
-    if (!holders?.delete(holderId) || holders.size > 0) return false;
+    if (!holders?.delete(holder) || holders.size > 0) return false;
     return this.#holders.delete(image);
   }
 
-  of(image: Digest): ImageHolder[] {
-    return [...(this.#holders.get(image)?.values() ?? [])];
-  }
-
-  images(): Digest[] {
-    return [...this.#holders.keys()];
+  /** Ids of containers. */
+  of(image: Digest): string[] {
+    return [...(this.#holders.get(image) ?? [])];
   }
 }

@@ -1,6 +1,6 @@
 import { arch } from 'node:process';
 import { ShoalError } from '#proto/base/errors.ts';
-import type { Descriptor, Platform } from './oci.ts';
+import { type Descriptor, type Platform, parseIndex } from './oci.ts';
 
 /** Node's names of processors to those of images (GOARCH). */
 const ARCHITECTURES: Readonly<Record<string, string>> = {
@@ -84,4 +84,15 @@ function olderVariant(offered: Platform, wanted: Platform): boolean {
   const [has, needs] = [normal(offered), normal(wanted)];
   if (has.os !== needs.os || has.architecture !== needs.architecture) return false;
   return (has.variant ?? '') <= (needs.variant ?? '');
+}
+
+/** What an image config says it runs on. */
+export function configPlatform({ architecture, os, variant }: Platform): Platform {
+  return normal({ architecture, os, ...(variant !== undefined && variant !== '' && { variant }) });
+}
+
+/** What the images of an index run on; attestations, which run on nothing, are left out. */
+export function indexPlatforms(index: Uint8Array): Platform[] {
+  const platforms = parseIndex(index).manifests.map(({ platform }) => platform);
+  return platforms.filter((platform) => platform !== undefined && platform.os !== 'unknown') as Platform[];
 }

@@ -48,7 +48,7 @@ async function takeName(
   if (!opts.force && holder && isOneRepository(names)) {
     throw new ShoalError(
       'CONFLICT',
-      `conflict: unable to remove repository reference "${nameOrId}" (must force) - container ${shortId(holder.id)} is using its referenced image ${shortId(image.id)}`,
+      `conflict: unable to remove repository reference "${nameOrId}" (must force) - container ${shortId(holder)} is using its referenced image ${shortId(image.id)}`,
     );
   }
   const taken = namedAs(store.table, nameOrId);
@@ -129,9 +129,9 @@ function conflictOf(
   if (store.table.children(id).length > 0)
     return conflict(id, 'image has dependent child images', { hard: true });
   const holders = store.holds.of(id);
-  const running = holders.find((holder) => holder.running());
+  const running = holders.find((holder) => store.isRunning(holder));
   if (running) {
-    return conflict(id, `image is being used by running container ${shortId(running.id)}`, {
+    return conflict(id, `image is being used by running container ${shortId(running)}`, {
       hard: true,
       used: true,
     });
@@ -142,7 +142,7 @@ function conflictOf(
   }
   const [stopped] = holders;
   if (!stopped) return undefined;
-  return conflict(id, `image is being used by stopped container ${shortId(stopped.id)}`, { used: true });
+  return conflict(id, `image is being used by stopped container ${shortId(stopped)}`, { used: true });
 }
 
 function conflict(id: Digest, reason: string, { hard = false, used = false }): Conflict {

@@ -8,6 +8,8 @@ const READ_BYTES = 256 * 1024;
 export interface TreeReaderOpts {
   /** The tree is the upper part of an overlay: what it hides becomes `.wh.` entries. */
   readonly whiteouts: boolean;
+  /** Told the size of each file. */
+  readonly onFile?: (bytes: number) => void;
 }
 
 /**
@@ -44,7 +46,7 @@ function* folder(
         yield headerOf({ ...PLAIN, name: `${name}/.wh..wh..opq`, mode: 0o600 });
       yield* folder(root, `${name}/`, opts, links, buffer);
     } else {
-      yield* leaf(name, path, stats, links, buffer);
+      yield* leaf(name, path, stats, opts, links, buffer);
     }
   }
 }
@@ -53,6 +55,7 @@ function* leaf(
   name: string,
   path: string,
   stats: Stats,
+  opts: TreeReaderOpts,
   links: Map<string, string>,
   buffer: Buffer,
 ): Generator<Buffer, void> {
@@ -65,6 +68,7 @@ function* leaf(
   if (stats.nlink > 1) links.set(inode, name);
   const entry = entryOf(name, path, stats, typeOf(stats));
   yield headerOf(entry);
+  opts.onFile?.(entry.size);
   if (entry.type === 'file') yield* contentOf(path, entry.size, buffer);
 }
 

@@ -1,7 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { TarReader } from '../tar/reader.ts';
@@ -71,38 +70,30 @@ async function* copied(chunks: Iterable<Buffer>): AsyncGenerator<Buffer> {
   for (const chunk of chunks) yield Buffer.from(chunk);
 }
 
-export const archiveJobs: Pick<JobTable, 'unpack' | 'pack' | 'compress' | 'extract' | 'archive' | 'remove'> =
-  {
-    unpack: ({ blob, target, lowers }, context) =>
-      untar(blob, { root: target, lowers, whiteouts: true }, context),
+export const archiveJobs: Pick<JobTable, 'unpack' | 'pack' | 'compress' | 'extract' | 'remove'> = {
+  unpack: ({ blob, target, lowers }, context) =>
+    untar(blob, { root: target, lowers, whiteouts: true }, context),
 
-    pack: ({ tree, target, whiteouts }, context) =>
-      compressTo(target, copied(archiveOf(tree, { whiteouts })), context),
+  async pack({ tree, target, whiteouts }, context) {
+    let contentBytes = 0;
+    const onFile = (bytes: number): void => {
+      contentBytes += bytes;
+    };
+    const packed = await compressTo(target, copied(archiveOf(tree, { whiteouts, onFile })), context);
+    return { ...packed, contentBytes };
+  },
 
-    compress: ({ archive, target }, context) => compressTo(target, decompressed(archive), context),
+  compress: ({ archive, target }, context) => compressTo(target, decompressed(archive), context),
 
-    async extract({ archive, target, owner }, context) {
-      await mkdir(target, { recursive: true });
-      const opts = { root: target, whiteouts: false, ...(owner === undefined ? {} : { owner }) };
-      const { contentBytes } = await untar(archive, opts, context);
-      return { contentBytes };
-    },
+  async extract({ archive, target, owner }, context) {
+    await mkdir(target, { recursive: true });
+    const opts = { root: target, whiteouts: false, ...(owner === undefined ? {} : { owner }) };
+    const { contentBytes } = await untar(archive, opts, context);
+    return { contentBytes };
+  },
 
-    async archive({ tree, target }, context) {
-      const chunks = copied(archiveOf(tree, { whiteouts: false }));
-      await pipeline(Readable.from(checked(chunks, context)), createWriteStream(target));
-      return { size: (await stat(target)).size };
-    },
-
-    async remove({ path }) {
-      await rm(path, { recursive: true, force: true });
-      return undefined;
-    },
-  };
-
-async function* checked(chunks: AsyncIterable<Buffer>, context: JobContext): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) {
-    context.check();
-    yield chunk;
-  }
-}
+  async remove({ path }) {
+    await rm(path, { recursive: true, force: true });
+    return undefined;
+  },
+};

@@ -37,6 +37,11 @@ export interface PackResult {
   readonly size: number;
 }
 
+export interface PackedTree extends PackResult {
+  /** Bytes of file content. */
+  readonly contentBytes: number;
+}
+
 export interface CompressArgs {
   /** An archive, compressed in any way or not. */
   readonly archive: string;
@@ -52,11 +57,10 @@ export interface ExtractArgs {
 /** Every job: what it takes and what it gives. */
 export interface Jobs {
   unpack: { args: UnpackArgs; result: UnpackResult };
-  pack: { args: PackArgs; result: PackResult };
+  pack: { args: PackArgs; result: PackedTree };
   /** Any tar archive as a layer blob. */
   compress: { args: CompressArgs; result: PackResult };
   extract: { args: ExtractArgs; result: { readonly contentBytes: number } };
-  archive: { args: { readonly tree: string; readonly target: string }; result: { readonly size: number } };
   remove: { args: { readonly path: string }; result: undefined };
   ignore: { args: IgnoreArgs; result: undefined };
   hash: { args: HashArgs; result: HashResult };

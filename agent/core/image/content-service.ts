@@ -1,0 +1,74 @@
+import { codeOf, ShoalError } from '#proto/base/errors.ts';
+import type { Implementation } from '#proto/rpc/types.ts';
+import type { Images } from '../engine.ts';
+import { isDigest } from './digest.ts';
+
+/** Reads at a time that one node gives its peers; more are told to ask another, or later. */
+const READS_MAX = 16;
+/** Digests in one question. */
+const DIGESTS_MAX = 1000;
+/** Bytes of one message: large enough to cost little, small enough that many streams share a line fairly. */
+const CHUNK_BYTES = 256 * 1024;
+
+export interface ContentServiceOpts {
+  readonly readsMax?: number;
+}
+
+export interface ContentServiceModules {
+  readonly images: Pick<Images, 'has' | 'open' | 'resolveLocal'>;
+}
+
+/** What this node gives its peers: image content by digest (proto/content.proto). */
+export function contentService(
+  opts: ContentServiceOpts,
+  { images }: ContentServiceModules,
+): Implementation<'Content'> {
+  const readsMax = opts.readsMax ?? READS_MAX;
+  let reads = 0;
+  return {
+    resolve({ reference }) {
+      const found = resolved(images, reference);
+      if (!found) return Promise.resolve({ found: false });
+      const { digest, mediaType, size, platforms } = found;
+      return Promise.resolve({ found: true, digest, mediaType, size, platforms });
+    },
+
+    have({ digests }) {
+      const known = digests.slice(0, DIGESTS_MAX).filter((digest) => isDigest(digest) && images.has(digest));
+      return Promise.resolve({ digests: known, readsInProgress: reads });
+    },
+
+    async *read({ digest, offset }, call) {
+      if (!isDigest(digest)) throw new ShoalError('INVALID_ARGUMENT', `${digest} is no digest`);
+      if (reads >= readsMax) {
+        throw new ShoalError(
+          'RESOURCE_EXHAUSTED',
+          `this node gives ${reads} blobs already: ask another, or later`,
+        );
+      }
+      reads += 1;
+      try {
+        for await (const data of images.open(digest, offset)) {
+          call.signal.throwIfAborted();
+          for (let at = 0; at < data.length; at += CHUNK_BYTES)
+            yield { data: data.subarray(at, at + CHUNK_BYTES) };
+        }
+      } finally {
+        reads -= 1;
+      }
+    },
+  };
+}
+
+/** A reference that is none is simply not found. */
+function resolved(
+  images: Pick<Images, 'resolveLocal'>,
+  reference: string,
+): ReturnType<Images['resolveLocal']> {
+  try {
+    return images.resolveLocal(reference);
+  } catch (error) {
+    if (codeOf(error) === 'INVALID_ARGUMENT') return undefined;
+    throw error;
+  }
+}

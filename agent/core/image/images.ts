@@ -1,0 +1,228 @@
+import { codeOf } from '#proto/base/errors.ts';
+import type { ContentPeers, Images as ImagesOfEngine, RegistryAuth, ResolvedImage } from '../engine.ts';
+import type { Registries } from '../registry/registries.ts';
+import type { Digest } from './digest.ts';
+import { Fetcher } from './fetch.ts';
+import { Flights } from './flights.ts';
+import type { ImageStore } from './image-store.ts';
+import type { StoredImage } from './image-table.ts';
+import { byReference, findImage, namedAs } from './lookup.ts';
+import { type Descriptor, isIndexType, type Platform } from './oci.ts';
+import { configPlatform, indexPlatforms } from './platform.ts';
+import { noProgress, type ProgressSink } from './progress.ts';
+import {
+  familiarName,
+  familiarRepository,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+  withoutTagIfDigest,
+} from './reference.ts';
+import { type ContentSource, firstOf, fromPeers } from './source.ts';
+
+export interface ImagesModules {
+  readonly store: ImageStore;
+  readonly registries: Registries;
+  /** Other nodes, where there are any. */
+  readonly peers?: ContentPeers;
+}
+
+export interface PullOpts {
+  readonly auth?: RegistryAuth | undefined;
+  readonly platform?: Platform | undefined;
+  readonly progress: ProgressSink;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Origin {
+  readonly target: Descriptor;
+  readonly source: ContentSource;
+}
+
+/** Images wherever they are: on this node, on its peers, at a registry. */
+export class Images implements ImagesOfEngine {
+  readonly #modules: ImagesModules;
+  readonly #fetcher: Fetcher;
+  readonly #ensuring = new Flights<true>();
+
+  constructor(modules: ImagesModules) {
+    this.#modules = modules;
+    this.#fetcher = new Fetcher(modules.store);
+  }
+
+  get store(): ImageStore {
+    return this.#modules.store;
+  }
+
+  async resolve(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<ResolvedImage> {
+    const here = this.resolveLocal(reference);
+    if (here) return here;
+    const parsed = withDefaultTag(parseReference(reference));
+    const elsewhere = await this.#modules.peers?.resolve(familiarName(parsed), signal);
+    if (elsewhere) return elsewhere;
+    const { root, source } = await this.#modules.registries.resolve(parsed, auth, signal);
+    return {
+      ...root.descriptor,
+      platforms: await this.#platforms(root.descriptor, root.bytes, source, signal),
+    };
+  }
+
+  /** Those of an index; of a manifest by itself, its config's. */
+  async #platforms(
+    { mediaType }: Descriptor,
+    bytes: Buffer,
+    source: ContentSource,
+    signal: AbortSignal | undefined,
+  ): Promise<ResolvedImage['platforms']> {
+    if (isIndexType(mediaType)) return indexPlatforms(bytes);
+    const { config } = JSON.parse(bytes.toString('utf8')) as { config?: Descriptor };
+    if (!config) return [];
+    const document = await source.document(config.digest, false, signal);
+    return [configPlatform(JSON.parse(Buffer.from(document).toString('utf8')) as Platform)];
+  }
+
+  async ensure(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<void> {
+    const there = (): true | undefined => this.#isHere(reference) || undefined;
+    await this.#ensuring.run(reference, signal, there, async () => {
+      const parsed = withDefaultTag(parseReference(reference));
+      const opts = { auth, signal, progress: noProgress };
+      const fromPeer = await this.#atPeers(parsed, opts);
+      const origin = fromPeer ?? (await this.#atRegistry(parsed, opts));
+      await this.#bring(parsed, origin, opts);
+      return true;
+    });
+  }
+
+  #isHere(reference: string): boolean {
+    try {
+      findImage(this.store.table, reference);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return false;
+      throw error;
+    }
+  }
+
+  /**
+   * `docker pull`: what the registry has now; what only another node has comes from there. Layers come from other nodes
+   * first in any case.
+   */
+  async pull(reference: Reference, opts: PullOpts): Promise<void> {
+    const wanted = withDefaultTag(reference);
+    const origin = await this.#originForPull(wanted, opts);
+    opts.progress({ id: wanted.digest ?? wanted.tag ?? '', status: `Pulling from ${wanted.path}` });
+    const isNew = await this.#bring(wanted, origin, opts);
+    const status = isNew ? 'Downloaded newer image for' : 'Image is up to date for';
+    opts.progress({ status: `Digest: ${origin.target.digest}` });
+    opts.progress({ status: `Status: ${status} ${familiarName(wanted)}` });
+  }
+
+  async #originForPull(wanted: Reference, opts: PullOpts): Promise<Origin> {
+    try {
+      return await this.#atRegistry(wanted, opts);
+    } catch (error) {
+      opts.signal?.throwIfAborted();
+      const fromPeer = await this.#atPeers(wanted, opts);
+      if (fromPeer) return fromPeer;
+      throw error;
+    }
+  }
+
+  /** All tags that the registry has of a repository. */
+  async pullAll(reference: Reference, opts: PullOpts): Promise<void> {
+    const { domain, path } = reference;
+    for (const tag of await this.#modules.registries.tags(reference, opts.auth, opts.signal)) {
+      await this.pull({ domain, path, tag }, opts);
+    }
+  }
+
+  async #atPeers(wanted: Reference, opts: PullOpts): Promise<Origin | undefined> {
+    const { peers } = this.#modules;
+    const found = await peers?.resolve(familiarName(withoutTagIfDigest(wanted)), opts.signal);
+    if (!peers || !found) return undefined;
+    const { digest, mediaType, size } = found;
+    // A node may leave while it is read from: then the registry is left to ask.
+    const source = firstOf([fromPeers(peers), this.#lazily(wanted, opts)]);
+    return { target: { digest, mediaType, size }, source };
+  }
+
+  /** The registry as a source that is first talked to when something is wanted from it. */
+  #lazily(wanted: Reference, { auth, signal }: PullOpts): ContentSource {
+    let opened: Promise<ContentSource> | undefined;
+    const open = (): Promise<ContentSource> => {
+      opened ??= this.#modules.registries.source(wanted, auth, signal);
+      return opened;
+    };
+    return {
+      document: async (...args) => await (await open()).document(...args),
+      blob: async (...args) => await (await open()).blob(...args),
+    };
+  }
+
+  async #atRegistry(wanted: Reference, { auth, signal }: PullOpts): Promise<Origin> {
+    const { registries, peers } = this.#modules;
+    const { root, source } = await registries.resolve(withoutTagIfDigest(wanted), auth, signal);
+    const sources = peers ? [fromPeers(peers), source] : [source];
+    // The manifest has just come: there is no need to ask anybody else for it.
+    const target = { ...root.descriptor };
+    const isRoot = (digest: Digest): boolean => digest === target.digest;
+    const all = firstOf(sources);
+    return {
+      target,
+      source: {
+        blob: all.blob,
+        document: (digest, isManifest, stop) =>
+          (isRoot(digest) ? source : all).document(digest, isManifest, stop),
+      },
+    };
+  }
+
+  /** Fetches and names an image. True when a name now stands for something else than before. */
+  async #bring(wanted: Reference, { target, source }: Origin, opts: PullOpts): Promise<boolean> {
+    const { store } = this;
+    using _lease = store.lease(target.digest);
+    const image = await this.#fetcher.fetch(target, {
+      source,
+      progress: opts.progress,
+      signal: opts.signal,
+      ...(opts.platform && { platform: opts.platform }),
+    });
+    const isNew = await this.#name(withoutTagIfDigest(wanted), image, target);
+    store.event('pull', familiarName(wanted), { name: familiarRepository(wanted) });
+    return isNew;
+  }
+
+  async #name(wanted: Reference, image: StoredImage, target: Descriptor): Promise<boolean> {
+    const { domain, path } = wanted;
+    await this.store.setName({ domain, path, digest: target.digest }, { image, target });
+    if (wanted.digest !== undefined) return true;
+    return await this.store.setName(wanted, { image, target });
+  }
+
+  has(digest: Digest): boolean {
+    return this.store.blobs.has(digest);
+  }
+
+  open(digest: Digest, offset: number): AsyncIterable<Uint8Array> {
+    return this.store.blobs.stream(digest, offset);
+  }
+
+  resolveLocal(reference: string): ResolvedImage | undefined {
+    const { table } = this.store;
+    const image = this.#localImage(reference);
+    if (!image) return undefined;
+    const named = namedAs(table, reference);
+    const { digest, mediaType, size } = named?.target ?? image.manifest;
+    return { digest, mediaType, size, platforms: named?.platforms ?? [configPlatform(image.config)] };
+  }
+
+  #localImage(reference: string): StoredImage | undefined {
+    const { table } = this.store;
+    try {
+      return findImage(table, reference);
+    } catch (error) {
+      if (codeOf(error) === 'INVALID_ARGUMENT') throw error;
+      return byReference(table, parseReference(reference));
+    }
+  }
+}
