@@ -30,8 +30,7 @@ export const networks: Controller = {
     const taken = takenSubnets(view);
     const vnis = new Set([...view.networks.all()].map(({ vni }) => vni));
     const changes: Change[] = [];
-    for (const network of view.networks.all()) {
-      if (!isOverlay(network) || network.pendingDelete || network.ipam !== undefined) continue;
+    for (const network of waiting(view)) {
       const subnet = chooseSubnet(view, network.spec, taken);
       const vni = freeVni(vnis);
       if (subnet === undefined || vni === undefined) continue;
@@ -47,6 +46,14 @@ export const networks: Controller = {
     return { changes };
   },
 };
+
+/** Those without addresses: who asked for a subnet comes first, then by age. */
+function waiting(view: StoreView): Network[] {
+  const askedFor = ({ spec }: Network): number => (askedSubnet(spec) === undefined ? 1 : 0);
+  return [...view.networks.all()]
+    .filter((network) => isOverlay(network) && !network.pendingDelete && network.ipam === undefined)
+    .sort((a, b) => askedFor(a) - askedFor(b) || a.createdAtMs - b.createdAtMs);
+}
 
 /** Whether a network spans nodes. Others are what each node has of that name. */
 export function isOverlay({ spec }: Pick<Network, 'spec'>): boolean {

@@ -18,6 +18,7 @@ import { clusterRow, networkRow, nodeRow } from './rows.ts';
 export type Fate = 'works' | 'fails' | 'completes' | 'hangs';
 export type Destiny = (task: Task, spec: TaskSpec, step: 'prepare' | 'start' | 'run' | 'stop') => Fate;
 
+const INGRESS = { ingress: true, ipam: { configs: [{ subnet: '10.0.0.0/24' }] } };
 const RELEASE_WAIT_MS = 20_000;
 const LOOKS_MAX = 200;
 
@@ -39,7 +40,7 @@ export class World {
   constructor() {
     this.commit([
       { kind: 'putCluster', cluster: clusterRow() },
-      { kind: 'putNetwork', network: networkRow('ingress', { ingress: true }) },
+      { kind: 'putNetwork', network: networkRow('ingress', INGRESS) },
       { kind: 'putNetwork', network: networkRow('host', { driver: 'host' }) },
     ]);
   }
