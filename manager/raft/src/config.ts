@@ -28,8 +28,9 @@ export interface Config {
   readonly storage: Storage;
 
   /**
-   * The last entry the caller has applied, after a restart: entries up to it are not handed out again. Default: what
-   * comes before the first entry of the storage.
+   * The last entry the caller has applied, after a restart: entries up to it are not handed out again. Never less than
+   * the snapshot that initialState() takes its members from, or changes of members were made twice. Default: what comes
+   * before the first entry of the storage.
    */
   readonly applied?: number;
 
@@ -110,8 +111,8 @@ export interface Config {
   readonly disableConfChangeValidation?: boolean;
 
   /**
-   * A leader that is removed or made a learner steps down when it applies that. Otherwise it leads on, without a vote of
-   * its own, until another one is elected. Default: false.
+   * A leader that is removed or made a learner steps down when it applies that. Otherwise it leads on without a vote of
+   * its own, and if removed without taking proposals, until the caller transfers leadership. Default: false.
    */
   readonly stepDownOnRemoval?: boolean;
 

@@ -1,4 +1,4 @@
-import { isVoter, restoreConf } from './conf-change.ts';
+import { restoreConf } from './conf-change.ts';
 import { switchToConf } from './membership.ts';
 import type { Raft } from './raft.ts';
 import type { EntryId } from './trace.ts';
@@ -53,7 +53,10 @@ export function handleHeartbeat(raft: Raft, message: Message): void {
   });
 }
 
-/** Starts anew from the leader's snapshot, if that is ahead of us. */
+/**
+ * Starts anew from the leader's snapshot, if that is ahead of us. It may be older than our own membership: then the
+ * entries after it will say so.
+ */
 export function handleSnapshot(raft: Raft, message: Message): void {
   const { snapshot } = message;
   if (snapshot === undefined) {
@@ -67,10 +70,8 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
   const { log } = raft;
   const { index, term, confState } = snapshot.meta;
   const id = { index, term };
-  const isMember = isVoter(confState, raft.id) || confState.learners.includes(raft.id);
-  if (index <= log.committed || !isMember) {
-    const why = isMember ? 'old' : 'not-a-member';
-    raft.trace?.({ kind: 'snapshot-ignored', snapshot: id, commit: log.committed, why });
+  if (index <= log.committed) {
+    raft.trace?.({ kind: 'snapshot-ignored', snapshot: id, commit: log.committed });
     return false;
   }
   if (log.matches(id)) {

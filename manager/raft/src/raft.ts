@@ -97,8 +97,10 @@ export class Raft {
     const { hardState, confState } = config.storage.initialState();
     this.term = hardState.term;
     this.vote = hardState.vote;
-    this.log.commitTo(hardState.commit);
-    if (config.applied !== undefined) this.log.appliedTo(Math.max(config.applied, this.log.applied), 0);
+    // What was applied was committed, even if that was not yet durable when it crashed.
+    const applied = Math.max(config.applied ?? 0, this.log.applied);
+    this.log.commitTo(Math.max(hardState.commit, applied));
+    this.log.appliedTo(applied, 0);
     const isNew = this.term === 0 && isVoter(confState, this.id);
     this.silentUntil = this.settings.reads === 'lease' && !isNew ? this.settings.electionTicks : 0;
   }

@@ -184,8 +184,8 @@ export class RawNode {
   }
 
   /**
-   * The snapshot for this peer was sent, or was not. Must be called for every Snap message unless the peer answers: until
-   * then it is sent nothing else.
+   * The snapshot for this peer arrived, or did not. Must be called once for every Snap message that ready() gives: until
+   * then, or until the peer answers, the peer is sent nothing else.
    */
   reportSnapshot(id: PeerId, ok: boolean): void {
     const progress = this.#leadersProgress(id);

@@ -5,7 +5,7 @@ import { stepFollower } from './step-follower.ts';
 import { stepLeader } from './step-leader.ts';
 import { handleAppended, handleAppendedEarlier, handleApplied } from './stored.ts';
 import { type Message, MessageType } from './types.ts';
-import { keepsToLeader, rejectVote, stepVote } from './vote.ts';
+import { keepsToLeader, learnCommit, rejectVote, stepVote } from './vote.ts';
 
 /** Takes a message, from a peer or from our own storage. False: a proposal in it is dropped. */
 export function step(raft: Raft, message: Message): boolean {
@@ -27,6 +27,10 @@ export function step(raft: Raft, message: Message): boolean {
     case MessageType.PreVote:
       stepVote(raft, message);
       return true;
+    case MessageType.VoteResp:
+    case MessageType.PreVoteResp:
+      learnCommit(raft, message);
+      return stepRole(raft, message);
     default:
       return stepRole(raft, message);
   }

@@ -118,11 +118,7 @@ interface TraceKinds {
   };
   'snapshot-restored': { readonly snapshot: EntryId; readonly commit: number; readonly last: EntryId };
   'snapshot-fast-forwarded': { readonly snapshot: EntryId; readonly commit: number };
-  'snapshot-ignored': {
-    readonly snapshot: EntryId;
-    readonly commit: number;
-    readonly why: 'old' | 'not-a-member';
-  };
+  'snapshot-ignored': { readonly snapshot: EntryId; readonly commit: number };
 
   'log-conflict': { readonly index: number; readonly term: number; readonly ownTerm: number };
   /** Entries that were not durable gave way: all of them, or those from `from` on. */

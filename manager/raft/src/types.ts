@@ -109,11 +109,15 @@ export interface Message {
   readonly to: PeerId;
   readonly from: PeerId;
   readonly term: number;
-  /** Term of the entry before the first one (App), of the candidate's last one (Vote), of the hint (AppResp). */
+  /**
+   * Term of the entry before the first one (App), of the candidate's last one (Vote), of the hint (AppResp), of the entry
+   * at `commit` (VoteResp).
+   */
   readonly logTerm?: number;
   readonly index?: number;
   /** Prop: their terms and indices are 0, the leader gives them. */
   readonly entries?: readonly Entry[];
+  /** VoteResp, rejecting: what is known to be committed. */
   readonly commit?: number;
   /** StorageAppend: the vote to keep. TransferLeader: who is to lead. */
   readonly vote?: PeerId;

@@ -55,8 +55,10 @@ export function stepVote(raft: Raft, message: Message): void {
   raft.vote = message.from;
 }
 
+/** Says also what is committed, see learnCommit. */
 export function rejectVote(raft: Raft, message: Message): void {
   const pre = message.type === MessageType.PreVote;
+  const { committed } = raft.log;
   raft.trace?.({ kind: 'vote-rejected', ...ballot(raft, message) });
   raft.sendAfterAppend({
     type: responseType(pre),
@@ -64,5 +66,21 @@ export function rejectVote(raft: Raft, message: Message): void {
     from: raft.id,
     term: raft.term,
     reject: true,
+    commit: committed,
+    logTerm: raft.log.term(committed) ?? 0,
   });
+}
+
+/**
+ * Whoever rejects our candidacy may know of more that is committed, in our log, too. Without this a group could stand
+ * still for ever: its leader committed its own removal, wrote on, and stopped; the others have the removal but don't know
+ * that it is committed, so they still need the vote of that member, whose log is longer than theirs.
+ */
+export function learnCommit(raft: Raft, { commit = 0, logTerm = 0 }: Message): void {
+  if (
+    raft.role !== 'leader' &&
+    commit > raft.log.committed &&
+    raft.log.matches({ index: commit, term: logTerm })
+  )
+    raft.log.commitTo(commit);
 }

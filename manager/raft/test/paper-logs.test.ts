@@ -1,5 +1,5 @@
 import test from 'ava';
-import { EntryType, LOCAL_APPEND, type Message, MessageType } from '../src/index.ts';
+import { ConfChangeType, EntryType, LOCAL_APPEND, type Message, MessageType } from '../src/index.ts';
 import { Network } from '../testing/index.ts';
 import { entriesOf, single, singleLeader } from './single.ts';
 
@@ -295,16 +295,37 @@ test('7: a follower that has the snapshot’s last entry keeps its log', (t) => 
   t.deepEqual([member.terms(), member.node.status().commit], [[1, 1, 1], 3]);
 });
 
-test('7: a snapshot of the past, or of a group without this member, is ignored', (t) => {
+test('7: a snapshot of the past is ignored', (t) => {
   const member = single({ terms: [1, 1, 1], hardState: { term: 1, vote: 0, commit: 4 } });
   const { confState } = member.node.status();
-  const old = { meta: { index: 3, term: 1, confState }, data: BYTES };
-  const foreign = { meta: { index: 30, term: 1, confState: { ...confState, voters: [2, 3] } }, data: BYTES };
-  for (const snapshot of [old, foreign]) {
-    const [answer] = member.receive({ type: MessageType.Snap, from: 2, snapshot });
-    t.is(answer?.index, 4);
-    t.is(member.node.status().lastIndex, 4);
-  }
+  const snapshot = { meta: { index: 3, term: 1, confState }, data: BYTES };
+  const [answer] = member.receive({ type: MessageType.Snap, from: 2, snapshot });
+  t.is(answer?.index, 4);
+  t.is(member.node.status().lastIndex, 4);
+});
+
+test('7: a newcomer takes a snapshot that does not know it yet, then the entries that name it', (t) => {
+  const network = new Network({ voters: [1, 2], waiting: [3] });
+  network.elect(1);
+  network.propose(1, 'a');
+  network.settle();
+  const { storage } = network.member(1);
+  const old = storage.snapshot();
+  storage.compact(old.meta.index);
+  storage.snapshot = () => old;
+  const nodeId = 3;
+  network.node(1).proposeConfChange({
+    transition: 'auto',
+    changes: [{ type: ConfChangeType.AddNode, nodeId }],
+    context: BYTES,
+  });
+  network.settle();
+  network.tick(1, 3);
+  t.deepEqual(network.node(nodeId).status().confState.voters, [1, 2, 3]);
+  t.deepEqual(network.applied(nodeId), []);
+  network.propose(1, 'b');
+  network.settle();
+  t.deepEqual(network.applied(nodeId), ['b']);
 });
 
 test('8: a new leader begins with an entry of its own', (t) => {

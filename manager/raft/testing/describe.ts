@@ -100,8 +100,22 @@ export function describeSnapshot({ meta }: Snapshot): string {
   return `Index:${meta.index} Term:${meta.term} ConfState:${conf}`;
 }
 
+/** Without what this package has added to messages, and the scripts do not know. */
+function asInScripts(message: Message): Message {
+  switch (message.type) {
+    case MessageType.VoteResp:
+    case MessageType.PreVoteResp:
+      return { ...message, commit: 0, logTerm: 0 };
+    case MessageType.TransferLeader:
+      return { ...message, vote: 0 };
+    default:
+      return message;
+  }
+}
+
 /** The lines of a message: the first one says it all, unless it carries much. */
-export function describeMessage(message: Message): string[] {
+export function describeMessage(whole: Message): string[] {
+  const message = asInScripts(whole);
   const { type, from, to, term, logTerm = 0, index = 0, snapshot, responses = [] } = message;
   const head = [
     `${describeTarget(from)}->${describeTarget(to)} ${describeMessageType(type)}`,
@@ -110,8 +124,7 @@ export function describeMessage(message: Message): string[] {
   ];
   if (message.reject) head.push(`Rejected (Hint: ${message.rejectHint ?? 0})`);
   if (message.commit) head.push(`Commit:${message.commit}`);
-  // Here the field says who is to lead, not how anybody voted.
-  if (message.vote && type !== MessageType.TransferLeader) head.push(`Vote:${message.vote}`);
+  if (message.vote) head.push(`Vote:${message.vote}`);
   const lines = withBlock(head.join(' '), 'Entries', (message.entries ?? []).map(describeEntry));
   if (snapshot !== undefined) lines.push(`  Snapshot: ${describeSnapshot(snapshot)}`);
   if (responses.length === 0) return lines;

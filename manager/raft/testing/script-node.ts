@@ -8,6 +8,7 @@ import {
   MemoryStorage,
   type Message,
   RawNode,
+  type ReadState,
   type Ready,
   type Snapshot,
 } from '../src/index.ts';
@@ -31,6 +32,8 @@ export class ScriptNode {
   /** Work for the append thread and the apply thread, with asynchronous storage writes. */
   readonly appends: Message[] = [];
   readonly applies: Message[] = [];
+  /** The answers to its reads so far. */
+  readonly readStates: ReadState[] = [];
 
   constructor(config: Omit<Config, 'storage'>, initial: Snapshot | undefined) {
     this.storage = new HistoryStorage();
@@ -44,7 +47,8 @@ export class ScriptNode {
   }
 
   /** All of a Ready, without asynchronous storage writes. What it says of sending is the caller's. */
-  carryOut({ hardState, entries, snapshot, committedEntries }: Ready): void {
+  carryOut({ hardState, entries, snapshot, committedEntries, readStates }: Ready): void {
+    this.readStates.push(...readStates);
     this.write({ hardState, entries, snapshot });
     this.apply(committedEntries);
     this.node.advance();
@@ -75,6 +79,8 @@ export class ScriptNode {
 
   #applyOne({ type, term, index, data }: Entry): void {
     const before = this.storage.snapshot();
+    // A snapshot came in between, and has done what this entry does.
+    if (index <= before.meta.index) return;
     let { confState }: { readonly confState: ConfState } = before.meta;
     let added = data;
     if (type !== EntryType.Normal) {
