@@ -17,10 +17,6 @@ import {
 const PROPOSAL_BYTES_WAITING_MAX = 64 * 1024 * 1024;
 const READS_WAITING_MAX = 10_000;
 
-export interface FaceOpts {
-  readonly proposalsWaitingMax: number;
-}
-
 export interface FaceModules {
   readonly port: HostPort;
   readonly stateMachine: StateMachine;
@@ -43,7 +39,7 @@ interface WaitingRead {
 
 /** Consensus as the main thread sees it: applies what is committed, and asks the Raft loop for everything else. */
 export class Face implements Consensus {
-  readonly #opts: FaceOpts;
+  readonly #proposalsWaitingMax: number;
   readonly #modules: FaceModules;
   readonly #started = Promise.withResolvers<void>();
   readonly #leadershipListeners = new Listeners<Leadership>();
@@ -69,8 +65,8 @@ export class Face implements Consensus {
   #ended: Error | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(opts: FaceOpts, modules: FaceModules) {
-    this.#opts = opts;
+  constructor(proposalsWaitingMax: number, modules: FaceModules) {
+    this.#proposalsWaitingMax = proposalsWaitingMax;
     this.#modules = modules;
     modules.port.onMessage((message) => this.#receive(message));
   }
@@ -162,10 +158,7 @@ export class Face implements Consensus {
       return new ShoalError('INVALID_ARGUMENT', message);
     }
     const waiting = this.#proposals.size;
-    if (
-      waiting < this.#opts.proposalsWaitingMax &&
-      this.#bytesWaiting + data.length <= PROPOSAL_BYTES_WAITING_MAX
-    )
+    if (waiting < this.#proposalsWaitingMax && this.#bytesWaiting + data.length <= PROPOSAL_BYTES_WAITING_MAX)
       return undefined;
     const message = `${waiting} changes wait to be committed on this manager, and it takes no more: try again later`;
     return new ShoalError('RESOURCE_EXHAUSTED', message);
@@ -203,7 +196,7 @@ export class Face implements Consensus {
         else this.#held.push(message);
       }
     } catch (error) {
-      this.#fail(error as Error);
+      this.fail(error as Error);
     }
   }
 
@@ -217,7 +210,7 @@ export class Face implements Consensus {
         this.#pieceWanted?.resolve();
         return true;
       case 'failed':
-        this.#fail(errorOf(message.failure));
+        this.fail(errorOf(message.failure));
         return true;
       case 'reply':
         this.#requests.get(message.id)?.resolve(message.answer);
@@ -327,7 +320,7 @@ export class Face implements Consensus {
       this.#modules.port.post({ kind: 'restored', index });
       this.#goOn();
     } catch (error) {
-      this.#fail(error as Error);
+      this.fail(error as Error);
     }
   }
 
@@ -348,7 +341,8 @@ export class Face implements Consensus {
     for (const message of held) this.#receive(message);
   }
 
-  #fail(error: Error): void {
+  /** The other end is gone or broken. */
+  fail(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#end(error);
     if (this.#isStarted) this.#modules.onFailure(error);

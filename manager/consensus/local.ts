@@ -15,7 +15,7 @@ export async function openLocalConsensus(opts: CoreOpts, modules: LocalModules):
   const { core, host } = localPorts();
   let running: Core | undefined;
   const close = async (): Promise<void> => running?.[Symbol.asyncDispose]();
-  const face = new Face(opts.limits, { ...modules, port: host, close });
+  const face = new Face(opts.limits.proposalsWaitingMax, { ...modules, port: host, close });
   try {
     running = await Core.start(opts, modules, core);
   } catch (error) {
