@@ -93,7 +93,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   manager: { sees: ['proto', 'scheduler', 'manager'], packages: [] },
   'agent/task': { sees: ['agent/task', 'proto/types', 'proto/base'], packages: [], pure: true },
   'agent/net/plan': {
-    sees: ['agent/net/plan', 'proto/types', 'proto/base'],
+    sees: ['agent/net/plan', 'agent/net/node-network.ts', 'proto/types', 'proto/base'],
     packages: ['ip-address'],
     pure: true,
   },

@@ -1,5 +1,6 @@
 import type { NetworkInfo, NetworkState } from '#proto/types/assignments.ts';
 import { meshNodeAddress, vtepMac } from '#proto/types/mesh.ts';
+import { maybeNumber } from './ipv4.ts';
 import type { InstanceNames } from './names.ts';
 import { MARK_INDEX_BITS } from './names.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
@@ -120,7 +121,12 @@ function routerContext(facts: NodeFacts, info: NetworkInfo): RouterContext {
 
 function peerIndexes(cluster: NetworkState | undefined): Record<string, number> {
   const indexes = [...(cluster?.peers.values() ?? [])]
-    .filter((peer) => peer.nodeId !== cluster?.self.nodeId && peer.meshIndex > 0 && peer.dataPathAddr !== '')
+    .filter(
+      (peer) =>
+        peer.nodeId !== cluster?.self.nodeId &&
+        peer.meshIndex > 0 &&
+        maybeNumber(peer.dataPathAddr) !== undefined,
+    )
     .map((peer) => [peer.nodeId, peer.meshIndex] as const);
   return Object.fromEntries(indexes.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

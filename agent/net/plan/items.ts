@@ -18,7 +18,10 @@ export interface Item {
   readonly unset?: string;
   /** Goes away with this device. */
   readonly device?: string;
-  /** Namespace of the other end of a link: the link goes away with it. */
+  /**
+   * Namespace of the other end of a link, if it is enough that the link goes away with it, a moment later. On a bridge
+   * it is not: the next container may have the address at once.
+   */
   readonly peer?: string;
 }
 

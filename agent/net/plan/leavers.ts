@@ -6,7 +6,7 @@ import { addressOf, bare, numberOf } from './ipv4.ts';
 import { routerNamespace } from './names.ts';
 import { meshAddressOf } from './sandbox.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
-import { meshTarget } from './services.ts';
+import { addressesOn, meshTarget } from './services.ts';
 
 /** Flows to be forgotten: of this protocol, in this namespace, to these addresses. */
 export interface Leaving {
@@ -62,8 +62,11 @@ function reachedAt(
 ): [NamespaceId, string][] {
   const overlay = endpoint.networks
     .filter((on) => routers[on.networkId] !== undefined)
-    .flatMap((on) =>
-      on.addresses.map((cidr): [NamespaceId, string] => [routerNamespace(on.networkId), bare(cidr)]),
+    .flatMap(({ networkId }) =>
+      addressesOn(networkId, endpoint.networks).map((ip): [NamespaceId, string] => [
+        routerNamespace(networkId),
+        ip,
+      ]),
     );
   if (mesh === undefined || endpoint.meshAddr === undefined) return overlay;
   return [...overlay, [NODE_NAMESPACE, meshTarget(mesh, protocol, endpoint.meshAddr)]];

@@ -2,6 +2,7 @@ import type { NetworkPeer } from '#proto/types/assignments.ts';
 import { meshNodeAddress, meshSubnet, vtepMac } from '#proto/types/mesh.ts';
 import type { MeshContext, PlanContext } from './context.ts';
 import { type Fragment, NODE_NAMESPACE, part } from './fragment.ts';
+import { maybeNumber } from './ipv4.ts';
 import { address, deviceSwitch, forwarding, type Item, link, neighbour, policy, route } from './items.ts';
 import { routerNamespace } from './names.ts';
 
@@ -90,14 +91,10 @@ export function addressesFragment(
 ): Fragment {
   const all = new Set([...own, ...(local === undefined ? [] : [local])]);
   for (const peer of peers) {
-    for (const ip of [peer.dataPathAddr, ...peer.addresses]) if (isIpv4(ip)) all.add(ip);
+    for (const ip of [peer.dataPathAddr, ...peer.addresses]) if (maybeNumber(ip) !== undefined) all.add(ip);
   }
   const elements = [...all].sort().map((key) => ({ set: 'nodeips', key }));
   return new Map([[NODE_NAMESPACE, part({ elements })]]);
-}
-
-function isIpv4(ip: string): boolean {
-  return /^\d+\.\d+\.\d+\.\d+$/.test(ip);
 }
 
 /** A made-up address for a node on every overlay network: it never meets a subnet that people use. */

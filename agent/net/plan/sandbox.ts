@@ -192,7 +192,6 @@ function addBridge(
       link({
         name: outer,
         fixed: 'veth',
-        peer: id,
         create:
           `link add ${device} netns ${context.netnsDir}/${id} address ${on.mac} mtu ${mtu} ` +
           `type veth peer name ${outer} mtu ${mtu}`,

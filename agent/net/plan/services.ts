@@ -4,7 +4,7 @@ import type { NetworkAttachment } from '#proto/types/objects.ts';
 import type { PortConfig } from '#proto/types/specs.ts';
 import type { MeshContext, PlanContext, RouterContext } from './context.ts';
 import { type Fragment, type NamespaceId, NODE_NAMESPACE, type Part, part } from './fragment.ts';
-import { bare } from './ipv4.ts';
+import { bare, maybeNumber } from './ipv4.ts';
 import { type Item, route } from './items.ts';
 import { routerNamespace } from './names.ts';
 import { nextHop, ROUTER_DEVICE } from './node.ts';
@@ -63,7 +63,7 @@ function routerPart(context: PlanContext, router: RouterContext, group: ServiceG
 export function virtualAddress(networkId: string, service: ServiceInfo | undefined): string | undefined {
   if (service === undefined || service.endpoint.mode === 'dnsrr') return undefined;
   const vip = service.endpoint.vips.find((candidate) => candidate.networkId === networkId);
-  return vip === undefined || vip.addr === '' ? undefined : bare(vip.addr);
+  return vip === undefined ? undefined : addressIn(vip.addr);
 }
 
 /** Addresses on a network of the tasks that are balanced to. */
@@ -75,7 +75,14 @@ export function activeAddresses(networkId: string, endpoints: readonly EndpointI
 
 /** A task's addresses on a network. */
 export function addressesOn(networkId: string, attachments: readonly NetworkAttachment[]): string[] {
-  return attachments.filter((on) => on.networkId === networkId).flatMap((on) => on.addresses.map(bare));
+  const here = attachments.filter((on) => on.networkId === networkId);
+  return here.flatMap((on) => on.addresses.flatMap((cidr) => addressIn(cidr) ?? []));
+}
+
+/** What is no address never gets into a command: the program that reads it would end, and take others with it. */
+function addressIn(cidr: string): string | undefined {
+  const address = bare(cidr);
+  return maybeNumber(address) === undefined ? undefined : address;
 }
 
 function remoteRoutes(context: PlanContext, router: RouterContext, endpoint: EndpointInfo): Item[] {
@@ -89,7 +96,7 @@ function remoteRoutes(context: PlanContext, router: RouterContext, endpoint: End
 function publishedPart(mesh: MeshContext, group: ServiceGroup, ports: readonly PortConfig[]): Part {
   const bases = group.endpoints
     .filter((endpoint) => endpoint.active)
-    .flatMap((endpoint) => endpoint.meshAddr ?? []);
+    .flatMap((endpoint) => addressIn(endpoint.meshAddr ?? '') ?? []);
   const chains: Chain[] = [];
   const elements: Element[] = [];
   for (const port of ports) {

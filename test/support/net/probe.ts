@@ -67,8 +67,8 @@ function localPort(opts: AskOpts): { localPort?: number } {
   return opts.localPort === undefined ? {} : { localPort: opts.localPort };
 }
 
-/** The answer to one datagram from a fresh port. */
-function askUdp(host: string, port: number, timeoutMs = 1_000): Promise<string> {
+/** The answer to one datagram, from a fresh port unless one is named. */
+function askUdp(host: string, port: number, timeoutMs = 1_000, from = 0): Promise<string> {
   return new Promise((resolve) => {
     const socket = dgram.createSocket('udp4');
     const finish = (answer: string): void => {
@@ -79,7 +79,7 @@ function askUdp(host: string, port: number, timeoutMs = 1_000): Promise<string> 
     const timer = setTimeout(() => finish('silence'), timeoutMs);
     socket.on('message', (answer) => finish(answer.toString()));
     socket.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
-    socket.connect(port, host, () => socket.send('?'));
+    socket.bind(from, () => socket.connect(port, host, () => socket.send('?')));
   });
 }
 

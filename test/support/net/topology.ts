@@ -75,6 +75,7 @@ export class Topology implements AsyncDisposable {
   readonly #lan: string;
   readonly #namespaces: string[] = [];
   readonly #remotes: Remote[] = [];
+  readonly #seconds: TestNode[] = [];
 
   /** `name` is in every name that the machine sees. */
   constructor(name: string, nodes: number, instance = '') {
@@ -101,19 +102,28 @@ export class Topology implements AsyncDisposable {
     return remote;
   }
 
+  /** Another daemon in a node's namespace, taken away with the topology. */
+  secondNode(node: TestNode, instance: string): TestNode {
+    const second = new TestNode(node.number, node.netns, `${node.execRoot}-${instance}`, instance);
+    this.#seconds.push(second);
+    return second;
+  }
+
   /** Runs command lines (words without quotes) in a namespace; the output of the last. */
   run(netns: string, ...lines: readonly string[]): string {
     let output = '';
     for (const line of lines)
       output = execFileSync('nsenter', [`--net=${netns}`, ...line.split(' ')], {
         stdio: ['ignore', 'pipe', 'pipe'],
+        // The system's own programs: packages bring others of the same names.
+        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
       }).toString();
     return output;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#remotes.map((remote) => remote.end('SIGKILL')));
-    for (const node of this.nodes) {
+    for (const node of [...this.nodes, ...this.#seconds]) {
       await node.driver.end('SIGKILL');
       const driver = new Remote(node.netns, 'driver.ts');
       await driver.call('teardown', node.opts).finally(() => driver.end());
