@@ -1,0 +1,66 @@
+import test from 'ava';
+import { randomInt, seededRandom } from '#proto/base/random.ts';
+import { type ManagerProcess, Managers } from './support/managers.ts';
+
+const KILLS = 25;
+/** Killed after up to so many acknowledgements: before, within and after snapshots. */
+const ACKED_MAX = 150;
+const LIMITS = { snapshotEveryEntries: 100, segmentBytes: 256 * 1024 };
+
+function missing(manager: ManagerProcess, words: readonly string[]): string[] {
+  const there = new Set(words);
+  return manager.acked.filter((word) => !there.has(word));
+}
+
+test('killed at any moment, a manager comes back with every entry it acknowledged', async (t) => {
+  await using managers = await Managers.open();
+  const random = seededRandom(20);
+  const manager = await managers.add();
+  await manager.start({ kind: 'bootstrap' }, LIMITS);
+  for (let kill = 1; kill <= KILLS; kill += 1) {
+    await manager.until(() => manager.leadership.leading);
+    const words = await manager.ask<string[]>({ do: 'list' }, 'words');
+    t.deepEqual(missing(manager, words), [], `after ${kill - 1} kills`);
+    const enough = manager.acked.length + randomInt(random, ACKED_MAX);
+    manager.tell({ do: 'write', prefix: `k${kill}-` });
+    await manager.until(() => manager.acked.length >= enough);
+    await manager.kill();
+    await manager.start({ kind: 'restart' }, LIMITS);
+  }
+  t.true(manager.acked.length > KILLS);
+});
+
+test('the leader is killed again and again: another takes over with every entry that was acknowledged', async (t) => {
+  await using managers = await Managers.open();
+  const first = await managers.add();
+  await first.start({ kind: 'bootstrap' }, LIMITS);
+  await first.until(() => first.leadership.leading);
+  for (let more = 0; more < 2; more += 1) await join(managers, first);
+  for (let round = 0; round < 4; round += 1) {
+    const leader = await leaderOf(managers);
+    const enough = leader.acked.length + 50;
+    leader.tell({ do: 'write', prefix: `r${round}-` });
+    await leader.until(() => leader.acked.length >= enough);
+    await leader.kill();
+    const next = await leaderOf(managers);
+    const words = await next.ask<string[]>({ do: 'list' }, 'words');
+    for (const manager of managers.all) t.deepEqual(missing(manager, words), [], `round ${round}`);
+    await leader.start({ kind: 'restart' }, LIMITS);
+  }
+});
+
+async function join(managers: Managers, leader: ManagerProcess): Promise<void> {
+  const manager = await managers.add();
+  const { raftId } = await leader.ask<{ raftId: number }>({ do: 'add', member: manager.addresses }, 'added');
+  await manager.start({ kind: 'join', raftId, members: leader.members }, LIMITS);
+  await leader.until(() => leader.members.some((member) => member.raftId === raftId && !member.learner));
+}
+
+async function leaderOf(managers: Managers): Promise<ManagerProcess> {
+  const running = managers.all.filter((manager) => manager.isRunning);
+  const leads = running.map(async (manager) => {
+    await manager.until(() => manager.leadership.leading);
+    return manager;
+  });
+  return Promise.race(leads);
+}
