@@ -59,7 +59,7 @@ export class Writer {
 
   /** Puts every row back as it was. */
   undo(): void {
-    for (const { table, key, previous } of [...this.#touched.values()].reverse()) {
+    for (const { table, key, previous } of this.#touched.values()) {
       if (previous === undefined) this.tables.remove(table, key);
       else this.tables.put(table, previous);
     }

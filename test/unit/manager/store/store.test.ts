@@ -108,6 +108,8 @@ test('update: too many waiting, or too much, is refused at once', async (t) => {
   t.deepEqual(await Promise.all([first, ...waiting]), [1, 2, 2]);
   t.is(await few.store.update(one), 3, 'there is room again');
 
+  const enough = openTestStore({ proposer: { waitingBytesMax: sizeOf(one.changes) + 4 } });
+  for (let i = 1; i <= 5; i++) t.is(await enough.store.update(one), i, 'what was proposed waits no longer');
   const little = openTestStore({ proposer: { waitingBytesMax: 1 } });
   await t.throwsAsync(little.store.update(one), { code: 'UNAVAILABLE' });
 });

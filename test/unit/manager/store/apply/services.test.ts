@@ -118,6 +118,13 @@ test('revisions: live as long as their service or a task refers to them', (t) =>
   t.is(box.tables.services.size, 0);
 });
 
+test('revisions: the previous one stays without tasks, to be rolled back to', (t) => {
+  const box = new Sandbox();
+  box.apply(putService(S1, specOf('web', 'a')), createTask(S1));
+  box.apply(putService(S1, specOf('web', 'b')), { kind: 'delete', table: 'task', id: taskId(S1, 0) });
+  t.deepEqual(versionsOf(box), [1, 2]);
+});
+
 test('delete: a service with tasks is only marked, and goes when they are gone', (t) => {
   const box = new Sandbox();
   box.apply(putService(S1, specOf('web')), createTask(S1));
@@ -148,6 +155,14 @@ test('rollBackService: swaps the specs as a new revision, and aims the status at
   box.apply({ kind: 'rollBackService', serviceId: S1 });
   t.is(serviceOf(box).spec.task.container.image, 'b');
   t.is(serviceOf(box).update?.targetVersion, 4);
+});
+
+test('rollBackService: not to a name that another service has meanwhile', (t) => {
+  const box = new Sandbox();
+  box.apply(putService(S1, specOf('web')));
+  box.apply(putService(S1, specOf('site')), putService(S2, specOf('web')));
+  t.is(box.refusal([{ kind: 'rollBackService', serviceId: S1 }]), 'CONFLICT');
+  t.is(serviceOf(box).spec.name, 'site');
 });
 
 test('allocateService, setUpdateStatus: set their part, and nothing when it is so already', (t) => {

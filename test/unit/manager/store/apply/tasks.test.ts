@@ -68,6 +68,16 @@ test('createTask: ids depend on the epoch of the cluster', (t) => {
   t.truthy(box.tables.tasks.get(deriveTaskId(S1, 3, 1)));
 });
 
+test('createTask: never takes the id of another task', (t) => {
+  const { box, task } = withTask();
+  const taken = Object.freeze({ ...task(), id: taskId(S1, 1), slot: 9 });
+  box.tables.put('task', taken);
+  t.deepEqual(box.apply(createTask(S1)), []);
+  t.is(box.tables.tasks.get(taken.id), taken);
+  box.apply(createTask(S1));
+  t.is(box.tables.tasks.get(taskId(S1, 2))?.slot, 1, 'the next serial is free');
+});
+
 test('createTask: is skipped without its service', (t) => {
   const box = new Sandbox();
   t.deepEqual(box.apply(createTask(S1)), []);
