@@ -43,6 +43,12 @@ export interface SnapshotsModules {
   readonly random: Random;
 }
 
+/** The files of whole snapshots in a directory, oldest first. */
+export function snapshotPaths(disk: Disk, directory: string): string[] {
+  const names = disk.list(directory).filter((name) => name.endsWith(SUFFIX));
+  return names.map((name) => `${directory}/${name}`);
+}
+
 /** The snapshots of one state directory. */
 export class Snapshots {
   readonly #opts: SnapshotsOpts;
@@ -57,8 +63,11 @@ export class Snapshots {
     modules.disk.makeDirectory(opts.directory);
     for (const name of modules.disk.list(opts.directory))
       if (name.endsWith(TEMPORARY)) modules.disk.remove(`${opts.directory}/${name}`);
-    const newest = this.#names().at(-1);
-    if (newest !== undefined) this.#latest = this.#withReader(newest, (reader) => reader.info);
+    const newest = this.#paths().at(-1);
+    if (newest === undefined) return;
+    const reader = new SnapshotReader(newest, modules);
+    this.#latest = reader.info;
+    reader.close();
   }
 
   /** The newest whole snapshot. */
@@ -75,17 +84,7 @@ export class Snapshots {
 
   /** Opens a snapshot for reading; it stays readable when a newer one takes its place meanwhile. */
   read(info: Pick<SnapshotInfo, 'index' | 'term'>): SnapshotReader {
-    return this.#open(nameOf(info));
-  }
-
-  /** Whether this very snapshot is there whole. */
-  has(info: Pick<SnapshotInfo, 'index' | 'term'>): boolean {
-    return this.#names().includes(nameOf(info));
-  }
-
-  /** Every snapshot there is, oldest first. */
-  list(): SnapshotInfo[] {
-    return this.#names().map((name) => this.#withReader(name, (reader) => reader.info));
+    return new SnapshotReader(`${this.#opts.directory}/${nameOf(info)}`, this.#modules);
   }
 
   #install(temporary: string, info: SnapshotInfo): void {
@@ -93,25 +92,11 @@ export class Snapshots {
     disk.rename(temporary, `${this.#opts.directory}/${nameOf(info)}`);
     disk.syncDirectory(this.#opts.directory);
     if (this.#latest === undefined || this.#latest.index <= info.index) this.#latest = info;
-    const old = this.#names().slice(0, -this.#opts.keep);
-    for (const name of old) disk.remove(`${this.#opts.directory}/${name}`);
+    for (const old of this.#paths().slice(0, -this.#opts.keep)) disk.remove(old);
   }
 
-  #names(): string[] {
-    return this.#modules.disk.list(this.#opts.directory).filter((name) => name.endsWith(SUFFIX));
-  }
-
-  #open(name: string): SnapshotReader {
-    return new SnapshotReader(`${this.#opts.directory}/${name}`, this.#modules);
-  }
-
-  #withReader<T>(name: string, use: (reader: SnapshotReader) => T): T {
-    const reader = this.#open(name);
-    try {
-      return use(reader);
-    } finally {
-      reader.close();
-    }
+  #paths(): string[] {
+    return snapshotPaths(this.#modules.disk, this.#opts.directory);
   }
 }
 

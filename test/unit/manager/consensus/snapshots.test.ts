@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createKeys, keyRing } from '#manager/consensus/keys.ts';
-import { Snapshots } from '#manager/consensus/snapshots.ts';
+import { Snapshots, snapshotPaths } from '#manager/consensus/snapshots.ts';
 import type { SnapshotInfo } from '#manager/consensus/wire.ts';
 import { seededRandom } from '#proto/base/random.ts';
 import type { NodeId } from '#proto/types/ids.ts';
@@ -72,15 +72,13 @@ test('reading can start anywhere', (t) => {
 });
 
 test('only as many as asked are kept, the newest first', (t) => {
-  const { open } = setup(2);
+  const { disk, open } = setup(2);
   const snapshots = open();
   for (const index of [100, 200, 1000]) write(snapshots, index, ['data']);
-  t.deepEqual(
-    open()
-      .list()
-      .map((kept) => kept.index),
-    [200, 1000],
-  );
+  const kept = snapshotPaths(disk, 'state/snapshots');
+  t.is(kept.length, 2);
+  t.regex(kept[0] as string, /\/0*200-/);
+  t.regex(kept[1] as string, /\/0*1000-/);
 });
 
 test('a snapshot that was not finished leaves nothing', (t) => {
