@@ -1,0 +1,223 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { ContentPeers } from '#agent/core/image/content-peers.ts';
+import { contentService } from '#agent/core/image/content-service.ts';
+import type { ImageStore } from '#agent/core/image/image-store.ts';
+import { Images } from '#agent/core/image/images.ts';
+import { parseReference } from '#agent/core/image/reference.ts';
+import { removeImage } from '#agent/core/image/remove.ts';
+import { Registries } from '#agent/core/registry/registries.ts';
+import type { Clock } from '#proto/base/clock.ts';
+import { systemClock } from '#proto/base/clock.ts';
+import { ShoalError } from '#proto/base/errors.ts';
+import { seededRandom } from '#proto/base/random.ts';
+import type { Client, RpcDialer } from '#proto/rpc/types.ts';
+import { makeImage, openStore } from './support.ts';
+
+interface Node {
+  readonly store: ImageStore;
+  readonly images: Images;
+  readonly content: Client<'Content'>;
+  /** Digests that this node was asked to give. */
+  readonly given: string[];
+}
+
+class Cluster {
+  readonly nodes = new Map<string, Node>();
+  /** Called for each piece that travels; may throw, as a broken line does. */
+  onPiece: (address: string) => void = () => undefined;
+  readonly #dialer: RpcDialer = {
+    client: (_service, address) => {
+      const node = this.nodes.get(address);
+      return (node?.content ?? unreachable) as never;
+    },
+  };
+
+  async add(
+    t: ExecutionContext,
+    address: string,
+    opts: { readsMax?: number; clock?: Clock } = {},
+  ): Promise<Node> {
+    const store = await openStore(t);
+    const registries = new Registries({}, { clock: systemClock });
+    t.teardown(() => registries[Symbol.dispose]());
+    const peers = new ContentPeers({
+      dialer: this.#dialer,
+      peers: () => [...this.nodes.keys(), 'gone:1'].filter((other) => other !== address),
+      clock: opts.clock ?? systemClock,
+      random: seededRandom(1),
+    });
+    const images = new Images({ store, registries, peers });
+    const given: string[] = [];
+    const service = contentService(opts, { images });
+    const call = { peerAddr: 'test:1', signal: new AbortController().signal };
+    const { onPiece } = { onPiece: (): void => this.onPiece(address) };
+    const content: Client<'Content'> = {
+      resolve: async (request) => full(await service.resolve({ reference: request.reference ?? '' }, call)),
+      have: async (request) => {
+        const reply = await service.have({ digests: [...(request.digests ?? [])] }, call);
+        return { digests: [...(reply.digests ?? [])], readsInProgress: reply.readsInProgress ?? 0 };
+      },
+      async *read(request) {
+        given.push(request.digest ?? '');
+        for await (const piece of service.read(
+          { digest: request.digest ?? '', offset: request.offset ?? 0 },
+          call,
+        )) {
+          onPiece();
+          yield { data: piece.data as Uint8Array };
+        }
+      },
+    };
+    const node = { store, images, content, given };
+    this.nodes.set(address, node);
+    return node;
+  }
+}
+
+function full(reply: object): Awaited<ReturnType<Client<'Content'>['resolve']>> {
+  return { found: false, digest: '', mediaType: '', size: 0, platforms: [], ...reply } as never;
+}
+
+const down = (): Promise<never> => Promise.reject(new ShoalError('UNAVAILABLE', 'no such node'));
+const unreachable: Client<'Content'> = {
+  resolve: down,
+  have: down,
+  async *read() {
+    yield await down();
+  },
+};
+
+const FILES = [{ name: 'app', content: 'x'.repeat(600_000) }];
+
+test('peers: an image that one node built is on another by name, and by digest, without a registry', async (t) => {
+  const cluster = new Cluster();
+  const [one, two, three] = [
+    await cluster.add(t, 'one:1'),
+    await cluster.add(t, 'two:1'),
+    await cluster.add(t, 'three:1'),
+  ];
+  const image = await makeImage(one.store, { files: FILES, name: 'app:1', run: { Cmd: ['/app'] } });
+  const resolved = await two.images.resolve('app:1');
+  t.is(resolved.digest, image.manifest.digest);
+  t.is(resolved.platforms[0]?.os, 'linux');
+  await two.images.ensure(`app:1@${resolved.digest}`);
+  t.is(two.store.resolve(`app:1@${resolved.digest}`), image.id);
+  t.is(readFileSync(join(two.store.layers(image.id)[0] as string, 'app'), 'utf8').length, 600_000);
+  await three.images.ensure('app:1');
+  t.is(three.store.resolve('app:1'), image.id);
+});
+
+test('peers: the least busy node that has it gives it; a busy one sends on to others', async (t) => {
+  const cluster = new Cluster();
+  const busy = await cluster.add(t, 'busy:1', { readsMax: 1 });
+  const image = await makeImage(busy.store, { files: FILES, name: 'app:1' });
+  const free = await cluster.add(t, 'free:1');
+  await free.images.ensure('app:1');
+  busy.given.length = 0;
+  const layer = image.content.layers[0]?.digest ?? '';
+  const reading = busy.content.read({ digest: layer })[Symbol.asyncIterator]();
+  await reading.next();
+  await t.throwsAsync(busy.content.read({ digest: layer })[Symbol.asyncIterator]().next(), {
+    instanceOf: ShoalError,
+    message: /gives 1 blobs already/,
+  });
+  busy.given.length = 0;
+  const wanting = await cluster.add(t, 'wanting:1');
+  await wanting.images.ensure('app:1');
+  t.deepEqual(busy.given, [], 'nobody asked the busy one');
+  await reading.return?.();
+  t.is((await busy.content.have({ digests: [layer] })).readsInProgress, 0);
+});
+
+test('peers: when all are busy, their next free moment is waited for', async (t) => {
+  const cluster = new Cluster();
+  const busy = await cluster.add(t, 'busy:1', { readsMax: 1 });
+  const image = await makeImage(busy.store, { files: FILES, name: 'app:1' });
+  const reading = busy.content
+    .read({ digest: image.content.layers[0]?.digest ?? '' })
+    [Symbol.asyncIterator]();
+  await reading.next();
+  let waits = 0;
+  const clock: Clock = {
+    ...systemClock,
+    sleep: async () => {
+      waits += 1;
+      await reading.return?.();
+    },
+  };
+  const wanting = await cluster.add(t, 'wanting:1', { clock });
+  await wanting.images.ensure('app:1');
+  t.is(waits, 1);
+  t.is(wanting.store.resolve('app:1'), image.id);
+});
+
+test('peers: a node that breaks off is followed by another where it stopped', async (t) => {
+  const cluster = new Cluster();
+  const [one, two] = [await cluster.add(t, 'one:1'), await cluster.add(t, 'two:1')];
+  const image = await makeImage(one.store, {
+    files: [{ name: 'noise', content: noise(2_000_000) }],
+    name: 'app:1',
+  });
+  await two.images.ensure('app:1');
+  const three = await cluster.add(t, 'three:1');
+  let pieces = 0;
+  cluster.onPiece = (address) => {
+    pieces += 1;
+    // The documents are one piece each; then the first pieces of the layer.
+    if (pieces !== 5) return;
+    cluster.nodes.delete(address);
+    throw new ShoalError('UNAVAILABLE', `${address} is gone`);
+  };
+  await three.images.ensure('app:1');
+  t.is(three.store.resolve('app:1'), image.id);
+  t.is(cluster.nodes.size, 2);
+});
+
+function noise(bytes: number): Buffer {
+  return Buffer.from(seededRandom(7).bytes(bytes));
+}
+
+test('peers: what does not have its digest is never kept, whoever gives it', async (t) => {
+  const cluster = new Cluster();
+  const [liar, wanting] = [await cluster.add(t, 'liar:1'), await cluster.add(t, 'wanting:1')];
+  const image = await makeImage(liar.store, { files: FILES, name: 'app:1' });
+  const layer = image.content.layers[0]?.digest;
+  const honest = liar.content.read;
+  Object.assign(liar.content, {
+    async *read(request: { digest: string; offset: number }) {
+      if (request.digest !== layer) yield* honest(request);
+      else yield { data: Buffer.alloc(image.content.layers[0]?.size ?? 0) };
+    },
+  });
+  await t.throwsAsync(wanting.images.ensure('app:1'), { message: /verification failed for digest/ });
+  t.deepEqual(wanting.store.table.images(), []);
+  await wanting.store.collect();
+  t.deepEqual(wanting.store.blobs.all(), []);
+});
+
+test('peers: what no node has is asked of the registry, and its failure shown', async (t) => {
+  const cluster = new Cluster();
+  const [one, two] = [await cluster.add(t, 'one:1'), await cluster.add(t, 'two:1')];
+  await makeImage(one.store, { files: FILES, name: '127.0.0.1:1/app:1' });
+  await removeImage(one.store, '127.0.0.1:1/app:1', { force: false, prune: true });
+  const error = await t.throwsAsync(two.images.ensure('127.0.0.1:1/app:1'), { instanceOf: ShoalError });
+  t.is(error?.message, 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused');
+  t.is(two.images.resolveLocal(familiar('127.0.0.1:1/app:1')), undefined);
+});
+
+function familiar(name: string): string {
+  const { domain, path, tag } = parseReference(name);
+  return `${domain}/${path}:${tag}`;
+}
+
+test('peers: digests and references that are none are refused or simply not found', async (t) => {
+  const cluster = new Cluster();
+  const one = await cluster.add(t, 'one:1');
+  t.is((await one.content.resolve({ reference: '../../etc/passwd' })).found, false);
+  t.deepEqual((await one.content.have({ digests: ['../../etc/passwd', 'sha256:zz'] })).digests, []);
+  await t.throwsAsync(one.content.read({ digest: '../../../etc/passwd' })[Symbol.asyncIterator]().next(), {
+    message: /is no digest/,
+  });
+});
