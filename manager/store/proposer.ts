@@ -196,7 +196,7 @@ export class Proposer {
 /** Why somebody waits no longer, though no outcome is known. */
 function lostSight({ proposed }: Waiter, why: string): ShoalError {
   if (!proposed) return new ShoalError('UNAVAILABLE', `${why}: nothing was changed`);
-  return new ShoalError('DEADLINE_EXCEEDED', `${why}: it is not known whether it was changed`);
+  return new ShoalError('DEADLINE_EXCEEDED', `${why}: it is not known whether the change was made`);
 }
 
 /** What a proposal's failure means to those who wait for it. */
@@ -204,7 +204,7 @@ function failureOf(error: unknown): ShoalError {
   const code = codeOf(error);
   if (code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED')
     return new ShoalError('UNAVAILABLE', messageOf(error), { cause: error });
-  return new ShoalError('DEADLINE_EXCEEDED', `${messageOf(error)}: it is not known whether it was changed`, {
+  return new ShoalError('DEADLINE_EXCEEDED', `${messageOf(error)}: it is not known whether the change was made`, {
     cause: error,
   });
 }
