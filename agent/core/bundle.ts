@@ -1,11 +1,11 @@
-import { existsSync, readFileSync, writeFileSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Sandbox } from '../net/node-network.ts';
 import { hostsFile, type NetworkFacts, resolvFile } from './etc-files.ts';
-import { MS, mount } from './linux/sys.ts';
 import { readMounts } from './linux/mounts.ts';
 import { pathInRoot } from './linux/root-path.ts';
+import { MS, mount } from './linux/sys.ts';
 import { namespacesOf, sharedWith } from './namespaces.ts';
 import { wantedCapabilities } from './oci/capabilities.ts';
 import { type ContainerPlan, ociConfig } from './oci/config.ts';
@@ -18,7 +18,12 @@ import type { ContainerSpec, MountPoint } from './record.ts';
 
 type Parts = Pick<EngineParts, 'opts' | 'machine' | 'containers' | 'rootfs' | 'seccomp' | 'runtime'>;
 
-const INIT_PROGRAMS = ['/usr/bin/catatonit', '/usr/libexec/podman/catatonit', '/usr/bin/tini-static', '/usr/bin/docker-init'];
+const INIT_PROGRAMS = [
+  '/usr/bin/catatonit',
+  '/usr/libexec/podman/catatonit',
+  '/usr/bin/tini-static',
+  '/usr/bin/docker-init',
+];
 const INIT_PLACE = '/sbin/docker-init';
 
 /** Control group of a container, below the root of each hierarchy. */
@@ -154,7 +159,11 @@ function ociMount(point: MountPoint): OciMount {
       `invalid mount config for type "bind": bind source path does not exist: ${point.source}`,
     );
   const bind = point.nonRecursive ? 'bind' : 'rbind';
-  return bindMount(point.source, point.destination, [bind, point.rw ? 'rw' : 'ro', point.propagation || 'rprivate']);
+  return bindMount(point.source, point.destination, [
+    bind,
+    point.rw ? 'rw' : 'ro',
+    point.propagation || 'rprivate',
+  ]);
 }
 
 /** Mounts that are to show on the other side need the container's root to let them through. */

@@ -75,8 +75,13 @@ export class Container {
   }
 
   replaceRun(run: ContainerRun): void {
+    this.#persist(undefined, run);
+    this.noteRun(run);
+  }
+
+  /** As `replaceRun`, in memory alone: for what a crash may undo. */
+  noteRun(run: ContainerRun): void {
     this.#run = run;
-    this.#persist(undefined, this.#run);
     for (const listener of [...this.#changed]) listener();
   }
 

@@ -71,7 +71,8 @@ export class ContainerEngine implements Containers {
       const { status } = container.run;
       if (status === 'paused')
         throw new ShoalError('CONFLICT', 'cannot start a paused container, try unpause instead');
-      if (status === 'running') throw new ShoalError('NOT_MODIFIED', `container ${container.name} runs already`);
+      if (status === 'running')
+        throw new ShoalError('NOT_MODIFIED', `container ${container.name} runs already`);
       if (status === 'removing' || status === 'dead')
         throw new ShoalError('CONFLICT', 'container is marked for removal and cannot be started');
       container.cancelRestart?.();
@@ -95,7 +96,8 @@ export class ContainerEngine implements Containers {
 
   async stop(idOrName: string, opts: { signal?: string; graceMs?: number } = {}): Promise<void> {
     const container = this.find(idOrName);
-    if (!container.isRunning) throw new ShoalError('NOT_MODIFIED', `container ${container.name} does not run`);
+    if (!container.isRunning)
+      throw new ShoalError('NOT_MODIFIED', `container ${container.name} does not run`);
     const defaults = stopDefaults(container.spec.config);
     const signal = signalNumber(opts.signal || defaults.signal);
     await this.#stop(container, signal, opts.graceMs ?? defaults.graceMs);
@@ -105,11 +107,21 @@ export class ContainerEngine implements Containers {
   /** A negative grace period: for ever. */
   async #stop(container: Container, signal: number, graceMs: number): Promise<void> {
     if (await this.#cancelledRestart(container)) return;
-    container.updateRun({ stoppedByUser: true });
+    this.#noteStopped(container);
     this.#send(container, signal);
     if (signal !== SIGKILL && !(await this.#endsWithin(container, graceMs))) this.#send(container, SIGKILL);
     if (!(await this.#endsWithin(container, KILL_WAIT_MS)))
-      throw new ShoalError('INTERNAL', `container ${container.id} did not end: its processes may wait for a device`);
+      throw new ShoalError(
+        'INTERNAL',
+        `container ${container.id} did not end: its processes may wait for a device`,
+      );
+  }
+
+  /** On disk only where it matters after a crash: a container that would be started again. */
+  #noteStopped(container: Container): void {
+    const run = { ...container.run, stoppedByUser: true };
+    if (container.spec.hostConfig.RestartPolicy?.Name === 'no') container.noteRun(run);
+    else container.replaceRun(run);
   }
 
   /** A container between two starts has no process; it just isn't started again. */
@@ -157,7 +169,7 @@ export class ContainerEngine implements Containers {
       );
     const own = container.spec.config.StopSignal;
     const ends = number === SIGKILL || !own || signalNumber(own) === number;
-    if (ends) container.updateRun({ stoppedByUser: true });
+    if (ends) this.#noteStopped(container);
     this.#send(container, number);
     if (number === SIGKILL) await this.#endsWithin(container, KILL_WAIT_MS);
   }
@@ -169,7 +181,11 @@ export class ContainerEngine implements Containers {
       const goes = container.spec.hostConfig.AutoRemove;
       // It is stopped to be started again, not to be removed.
       if (goes) container.updateSpec({ hostConfig: { ...container.spec.hostConfig, AutoRemove: false } });
-      await this.#stop(container, signalNumber(opts.signal || defaults.signal), opts.graceMs ?? defaults.graceMs);
+      await this.#stop(
+        container,
+        signalNumber(opts.signal || defaults.signal),
+        opts.graceMs ?? defaults.graceMs,
+      );
       emitContainer(this.#parts.events, container, 'stop');
       if (goes) container.updateSpec({ hostConfig: { ...container.spec.hostConfig, AutoRemove: true } });
     }
@@ -181,7 +197,6 @@ export class ContainerEngine implements Containers {
     const container = this.find(idOrName);
     if (container.isRunning) {
       if (!opts.force) throw cannotRemove(container);
-      container.updateRun({ stoppedByUser: true });
       await this.#stop(container, SIGKILL, KILL_WAIT_MS);
     }
     await this.#modules.remover.remove(container, opts.volumes ?? false);
@@ -191,9 +206,13 @@ export class ContainerEngine implements Containers {
     const container = this.find(idOrName);
     await container.lock.run(async () => {
       const { status } = container.run;
-      if (status === 'paused') throw new ShoalError('CONFLICT', `container ${container.id} is already paused`);
+      if (status === 'paused')
+        throw new ShoalError('CONFLICT', `container ${container.id} is already paused`);
       if (status === 'restarting')
-        throw new ShoalError('CONFLICT', `container ${container.id} is restarting, wait until the container is running`);
+        throw new ShoalError(
+          'CONFLICT',
+          `container ${container.id} is restarting, wait until the container is running`,
+        );
       container.mustRun();
       await this.#modules.starter.cgroup(container.spec).freeze();
       container.updateRun({ status: 'paused' });
@@ -219,7 +238,10 @@ export class ContainerEngine implements Containers {
     await container.lock.run(async () => {
       const old = container.name;
       if (name === old)
-        throw new ShoalError('INVALID_ARGUMENT', 'Renaming a container with the same name as its current name');
+        throw new ShoalError(
+          'INVALID_ARGUMENT',
+          'Renaming a container with the same name as its current name',
+        );
       this.#parts.containers.reserve(name, container.id);
       container.updateSpec({ name });
       this.#parts.containers.releaseName(old);
@@ -237,7 +259,10 @@ export class ContainerEngine implements Containers {
     const settled = (): boolean => !container.hasProcess || status() === undefined || status() !== 'starting';
     await container.until(settled, signal);
     if (!container.hasProcess)
-      throw new ShoalError('FAILED_PRECONDITION', `container ${container.id} has ended with code ${container.run.exitCode}`);
+      throw new ShoalError(
+        'FAILED_PRECONDITION',
+        `container ${container.id} has ended with code ${container.run.exitCode}`,
+      );
     if (status() === 'unhealthy')
       throw new ShoalError('FAILED_PRECONDITION', `container ${container.id} is unhealthy`);
   }
@@ -261,10 +286,16 @@ export class ContainerEngine implements Containers {
       .map((container) => container.summary());
   }
 
-  async *logs(idOrName: string, opts: LogOpts, signal?: AbortSignal): AsyncGenerator<LogRecord> {
+  /** NOT_IMPLEMENTED when nothing is kept of what it says. */
+  mustKeepLogs(idOrName: string): Container {
     const container = this.find(idOrName);
     if (logOptions(container.spec.hostConfig).driver === 'none')
       throw new ShoalError('NOT_IMPLEMENTED', 'configured logging driver does not support reading');
+    return container;
+  }
+
+  async *logs(idOrName: string, opts: LogOpts, signal?: AbortSignal): AsyncGenerator<LogRecord> {
+    const container = this.mustKeepLogs(idOrName);
     using ended = endOf(container);
     const path = this.#modules.starter.logPath(container.id);
     yield* readLog(path, opts, ended.signal, signal ?? new AbortController().signal);
@@ -280,7 +311,10 @@ export class ContainerEngine implements Containers {
     const container = this.find(idOrName);
     const { status, conmon } = container.run;
     if (status === 'paused')
-      throw new ShoalError('CONFLICT', `container ${container.id} is paused, unpause the container before attach`);
+      throw new ShoalError(
+        'CONFLICT',
+        `container ${container.id} is paused, unpause the container before attach`,
+      );
     if (status === 'restarting')
       throw new ShoalError(
         'CONFLICT',

@@ -12,7 +12,14 @@ import { type PlannedMount, planMounts } from './mount-points.ts';
 import { checkedContainerName, randomId, randomName } from './names.ts';
 import type { EngineParts } from './parts.ts';
 import { publishedPorts } from './ports.ts';
-import { type ContainerRun, type ContainerSpec, type EndpointRecord, type MountPoint, NEW_RUN, timestamp } from './record.ts';
+import {
+  type ContainerRun,
+  type ContainerSpec,
+  type EndpointRecord,
+  type MountPoint,
+  NEW_RUN,
+  timestamp,
+} from './record.ts';
 import { checkConfig, commandLine, completedHostConfig, mergedConfig, warningsOf } from './settings.ts';
 
 type Parts = Pick<
@@ -85,7 +92,8 @@ export class Creator {
   ): Promise<ContainerSpec> {
     const { machine, images, clock } = this.#parts;
     checkConfig(asked, askedHost, machine);
-    if (!asked.Image) throw new ShoalError('INVALID_ARGUMENT', 'config cannot be empty in order to create a container');
+    if (!asked.Image)
+      throw new ShoalError('INVALID_ARGUMENT', 'config cannot be empty in order to create a container');
     const image = await images.resolve(asked.Image);
     const merged = mergedConfig(asked, image.config);
     const hostConfig = completedHostConfig(askedHost, machine);
@@ -137,7 +145,7 @@ export class Creator {
       await this.#copyUp(spec, mounts);
       state.putContainer(spec, NEW_RUN);
     } catch (error) {
-      rootfs.remove(spec.id, spec.imageId);
+      await rootfs.remove(spec.id, spec.imageId);
       throw error;
     }
     return this.restore(spec, NEW_RUN);
@@ -157,13 +165,17 @@ export class Creator {
   /** A new volume starts with what the image has in its place. */
   async #copyUp(spec: ContainerSpec, planned: readonly PlannedMount[]): Promise<void> {
     const { rootfs, spawner, opts, volumes } = this.#parts;
-    const plain = ({ name }: MountPoint): boolean => name !== undefined && volumes.find(name).options === null;
-    const empty = planned.filter(({ mount, copyUp }) => copyUp && plain(mount) && isEmptyFolder(mount.source));
+    const plain = ({ name }: MountPoint): boolean =>
+      name !== undefined && volumes.find(name).options === null;
+    const empty = planned.filter(
+      ({ mount, copyUp }) => copyUp && plain(mount) && isEmptyFolder(mount.source),
+    );
     if (empty.length === 0) return;
     const views = join(opts.execRoot, 'v');
     mkdirSync(views, { recursive: true, mode: 0o700 });
     await rootfs.withImage(spec.imageId, join(views, spec.id), async (root) => {
-      for (const { mount } of empty) await copyFolder(pathInRoot(root, mount.destination), mount.source, spawner);
+      for (const { mount } of empty)
+        await copyFolder(pathInRoot(root, mount.destination), mount.source, spawner);
     });
   }
 }

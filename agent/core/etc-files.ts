@@ -46,10 +46,14 @@ const PUBLIC_SERVERS = ['8.8.8.8', '8.8.4.4'];
 export function resolvFile(spec: ContainerSpec, network: NetworkFacts, machineFile: string): string {
   const { Dns, DnsSearch, DnsOptions } = spec.hostConfig;
   const machine = parseResolv(machineFile);
-  const servers = network.nameserver ? [network.nameserver] : serversOf(Dns ?? [], machine.nameserver, network.host);
-  const search = (DnsSearch ?? []).length > 0 ? (DnsSearch ?? []).filter((name) => name !== '.') : machine.search;
+  const servers = network.nameserver
+    ? [network.nameserver]
+    : serversOf(Dns ?? [], machine.nameserver, network.host);
+  const search =
+    (DnsSearch ?? []).length > 0 ? (DnsSearch ?? []).filter((name) => name !== '.') : machine.search;
   const own = (DnsOptions ?? []).length > 0 ? (DnsOptions ?? []) : machine.options;
-  const options = network.nameserver && !own.some((option) => option.startsWith('ndots')) ? [...own, 'ndots:0'] : own;
+  const options =
+    network.nameserver && !own.some((option) => option.startsWith('ndots')) ? [...own, 'ndots:0'] : own;
   const lines = [
     ...servers.map((server) => `nameserver ${server}`),
     ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),

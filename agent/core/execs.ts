@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
-import { type ExecProcess, startExec } from './linux/exec-process.ts';
 import { CAPABILITIES } from './linux/capability-names.ts';
+import { type ExecProcess, startExec } from './linux/exec-process.ts';
 import { rootOf, signalProcess } from './linux/process.ts';
 import { pathInRoot } from './linux/root-path.ts';
 import { RuntimeFailure } from './linux/runtime-failure.ts';
@@ -90,8 +90,7 @@ export class Execs {
   /** Runs the command. RuntimeFailure when it can't be; its exit code then says so too. */
   async start(exec: Exec): Promise<ExecProcess> {
     mustTakeCommands(exec.container);
-    if (exec.started)
-      throw new ShoalError('CONFLICT', `exec command ${exec.id} has already run`);
+    if (exec.started) throw new ShoalError('CONFLICT', `exec command ${exec.id} has already run`);
     exec.started = true;
     this.#emit(exec, `exec_start: ${exec.config.cmd.join(' ')}`);
     try {
@@ -164,13 +163,22 @@ export class Execs {
   #process({ container, config: asked }: Exec): OciProcess {
     const { config, hostConfig } = container.spec;
     const { machine } = this.#parts;
-    const user = resolveUser(asked.user || config.User || '', hostConfig.GroupAdd ?? [], accountsOf(container));
+    const user = resolveUser(
+      asked.user || config.User || '',
+      hostConfig.GroupAdd ?? [],
+      accountsOf(container),
+    );
     const env = new Map(
-      processEnv(config, this.#hostnameOf(container), user.home).map((entry) => [entry.split('=', 1)[0] ?? '', entry]),
+      processEnv(config, this.#hostnameOf(container), user.home).map((entry) => [
+        entry.split('=', 1)[0] ?? '',
+        entry,
+      ]),
     );
     if (asked.tty) env.set('TERM', 'TERM=xterm');
     mergeEnv(env, asked.env ?? []);
-    const wanted = asked.privileged ? CAPABILITIES.map((name) => `CAP_${name}`) : wantedCapabilities(hostConfig);
+    const wanted = asked.privileged
+      ? CAPABILITIES.map((name) => `CAP_${name}`)
+      : wantedCapabilities(hostConfig);
     const [height = 0, width = 0] = asked.consoleSize ?? [];
     return {
       terminal: asked.tty ?? false,
@@ -191,9 +199,15 @@ export class Execs {
 
 function mustTakeCommands(container: Container): void {
   if (container.run.status === 'paused')
-    throw new ShoalError('CONFLICT', `container ${container.id} is paused, unpause the container before exec`);
+    throw new ShoalError(
+      'CONFLICT',
+      `container ${container.id} is paused, unpause the container before exec`,
+    );
   if (container.run.status === 'restarting')
-    throw new ShoalError('CONFLICT', `container ${container.id} is restarting, wait until the container is running`);
+    throw new ShoalError(
+      'CONFLICT',
+      `container ${container.id} is restarting, wait until the container is running`,
+    );
   container.mustRun();
 }
 

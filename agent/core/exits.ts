@@ -1,7 +1,7 @@
-import { emitContainer } from './container-events.ts';
 import type { Container } from './container.ts';
-import { isAlive, signalProcess } from './linux/process.ts';
+import { emitContainer } from './container-events.ts';
 import { readExit } from './linux/exit-watch.ts';
+import { isAlive, signalProcess } from './linux/process.ts';
 import type { EngineParts } from './parts.ts';
 import { type ContainerRun, timestamp } from './record.ts';
 import { restartDelayMs, restarts } from './restart.ts';
@@ -90,8 +90,10 @@ export class Exits implements Disposable {
       oomKilled,
     };
     const { sandbox } = container.run;
-    // Noted before the exit file goes: a crash in between finds the one or the other.
-    container.replaceRun(after);
+    // Noted before the exit file goes: a crash in between finds the one or the other. What goes now
+    // in any case need not be.
+    if (container.spec.hostConfig.AutoRemove) container.noteRun(after);
+    else container.replaceRun(after);
     await starter.clear(container, sandbox);
     this.#modules.onEnded(container);
     container.io.finish();

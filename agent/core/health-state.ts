@@ -28,7 +28,8 @@ export function healthCheckOf(
 ): HealthCheck | undefined {
   const [kind, ...rest] = config?.Test ?? [];
   if (!config || kind === undefined || kind === 'NONE') return undefined;
-  const ms = (value: number | undefined, otherwise: number): number => (value ? value / NS_PER_MS : otherwise);
+  const ms = (value: number | undefined, otherwise: number): number =>
+    value ? value / NS_PER_MS : otherwise;
   return {
     command: kind === 'CMD-SHELL' ? [...(shell ?? DEFAULT_SHELL), rest.join(' ')] : rest,
     intervalMs: ms(config.Interval, DEFAULT_INTERVAL_MS),
@@ -45,7 +46,12 @@ export const STARTING: HealthState = { Status: 'starting', FailingStreak: 0, Log
  * The state after one more result. Failures while a container is still starting do not count: within the start
  * period, until the first success.
  */
-export function nextHealth(state: HealthState, result: HealthResult, check: HealthCheck, sinceStartMs: number): HealthState {
+export function nextHealth(
+  state: HealthState,
+  result: HealthResult,
+  check: HealthCheck,
+  sinceStartMs: number,
+): HealthState {
   const Log = [...state.Log, result].slice(-RESULTS_KEPT);
   if (result.ExitCode === 0) return { Status: 'healthy', FailingStreak: 0, Log };
   if (state.Status === 'starting' && sinceStartMs < check.startPeriodMs) return { ...state, Log };

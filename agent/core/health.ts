@@ -4,7 +4,14 @@ import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { EventBus } from './events.ts';
 import type { Execs } from './execs.ts';
-import { type HealthCheck, type HealthResult, healthCheckOf, nextCheckMs, nextHealth, STARTING } from './health-state.ts';
+import {
+  type HealthCheck,
+  type HealthResult,
+  healthCheckOf,
+  nextCheckMs,
+  nextHealth,
+  STARTING,
+} from './health-state.ts';
 import { timestamp } from './record.ts';
 
 const OUTPUT_BYTES_MAX = 4096;
@@ -18,7 +25,10 @@ interface Modules {
 
 /** Asks a running container again and again how it is. The returned function ends it. */
 export function watchHealth(container: Container, modules: Modules): (() => void) | undefined {
-  const { config, startedAtMs } = { config: container.spec.config, startedAtMs: Date.parse(container.run.startedAt) };
+  const { config, startedAtMs } = {
+    config: container.spec.config,
+    startedAtMs: Date.parse(container.run.startedAt),
+  };
   const check = healthCheckOf(config.Healthcheck, config.Shell);
   if (check === undefined) return undefined;
   if (container.run.health === undefined) container.updateRun({ health: STARTING });
@@ -81,7 +91,12 @@ class Watch {
       const { exitCode, output } = await execs.probe(this.#container, command, OUTPUT_BYTES_MAX, signal);
       const End = timestamp(clock.wallMs());
       if (!timeout.signal.aborted) return { Start, End, ExitCode: exitCode, Output: output };
-      return { Start, End, ExitCode: TIMED_OUT, Output: `Health check exceeded timeout (${timeoutMs}ms): ${output}` };
+      return {
+        Start,
+        End,
+        ExitCode: TIMED_OUT,
+        Output: `Health check exceeded timeout (${timeoutMs}ms): ${output}`,
+      };
     } catch (error) {
       return { Start, End: timestamp(clock.wallMs()), ExitCode: TIMED_OUT, Output: messageOf(error) };
     } finally {

@@ -12,7 +12,11 @@ interface Modules {
   /** The volume of that name, or a new one. */
   readonly volume: (
     name: string | undefined,
-    opts: { driver?: string; labels?: Readonly<Record<string, string>>; options?: Readonly<Record<string, string>> },
+    opts: {
+      driver?: string;
+      labels?: Readonly<Record<string, string>>;
+      options?: Readonly<Record<string, string>>;
+    },
   ) => { name: string; path: string };
   /** What another container has mounted. */
   readonly mountsOf: (idOrName: string) => readonly MountPoint[];
@@ -41,7 +45,8 @@ export function planMounts(
   const named = new Set<string>();
   const add = (planned: PlannedMount): void => {
     const { destination } = planned.mount;
-    if (named.has(destination)) throw new ShoalError('INVALID_ARGUMENT', `Duplicate mount point: ${destination}`);
+    if (named.has(destination))
+      throw new ShoalError('INVALID_ARGUMENT', `Duplicate mount point: ${destination}`);
     named.add(destination);
     byPlace.set(destination, planned);
   };
@@ -51,7 +56,8 @@ export function planMounts(
     add({ mount: tmpfs(checkedPlace(place), options.split(',').filter(Boolean)), copyUp: false });
   for (const place of Object.keys(config.Volumes ?? {})) {
     const destination = checkedPlace(place);
-    if (!byPlace.has(destination)) byPlace.set(destination, anonymous(destination, hostConfig.VolumeDriver, modules));
+    if (!byPlace.has(destination))
+      byPlace.set(destination, anonymous(destination, hostConfig.VolumeDriver, modules));
   }
   return [...byPlace.values()];
 }
@@ -76,7 +82,14 @@ function fromBind(bind: string, driver: string | undefined, modules: Modules): P
   }
   if (!existsSync(source)) mkdirSync(source, { recursive: true });
   return {
-    mount: { type: 'bind', source: normal(source), destination, mode, rw, propagation: propagation ?? 'rprivate' },
+    mount: {
+      type: 'bind',
+      source: normal(source),
+      destination,
+      mode,
+      rw,
+      propagation: propagation ?? 'rprivate',
+    },
     copyUp: false,
   };
 }
@@ -88,7 +101,11 @@ function parseMode(mode: string): { rw: boolean; propagation?: string; noCopy: b
     if (!known.includes(word)) throw new ShoalError('INVALID_ARGUMENT', `invalid mode: ${mode}`);
   }
   const propagation = words.find((word) => PROPAGATIONS.includes(word));
-  return { rw: !words.includes('ro'), noCopy: words.includes('nocopy'), ...(propagation ? { propagation } : {}) };
+  return {
+    rw: !words.includes('ro'),
+    noCopy: words.includes('nocopy'),
+    ...(propagation ? { propagation } : {}),
+  };
 }
 
 function fromMount(mount: MountConfig, modules: Modules): PlannedMount {
@@ -111,13 +128,17 @@ function fromMount(mount: MountConfig, modules: Modules): PlannedMount {
     case 'tmpfs':
       return { mount: tmpfs(destination, tmpfsOptions(mount, rw), rw), copyUp: false };
     default:
-      throw new ShoalError('NOT_IMPLEMENTED', `mount type ${mount.Type} is not supported: use bind, volume or tmpfs`);
+      throw new ShoalError(
+        'NOT_IMPLEMENTED',
+        `mount type ${mount.Type} is not supported: use bind, volume or tmpfs`,
+      );
   }
 }
 
 function bindOf(mount: MountConfig, destination: string, rw: boolean): MountPoint {
   const source = mount.Source ?? '';
-  if (!source.startsWith('/')) throw invalidBind(`invalid mount path: '${source}' mount path must be absolute`);
+  if (!source.startsWith('/'))
+    throw invalidBind(`invalid mount path: '${source}' mount path must be absolute`);
   if (!existsSync(source)) {
     if (!mount.BindOptions?.CreateMountpoint) throw invalidBind(`bind source path does not exist: ${source}`);
     mkdirSync(source, { recursive: true });
@@ -140,7 +161,10 @@ function invalidBind(reason: string): ShoalError {
 /** Stays below the volume: no part of it leads upwards. */
 function checkedSubpath(path: string): string {
   if (!path.startsWith('/') && !path.split('/').includes('..')) return path;
-  throw new ShoalError('INVALID_ARGUMENT', `invalid volume subpath ${path}: must be relative and below the volume`);
+  throw new ShoalError(
+    'INVALID_ARGUMENT',
+    `invalid volume subpath ${path}: must be relative and below the volume`,
+  );
 }
 
 function tmpfsOptions({ TmpfsOptions: options }: MountConfig, rw: boolean): string[] {

@@ -67,7 +67,10 @@ export class NetworkMembership {
       mayChangeNetworks(container, network, 'disconnect from');
       if (!container.spec.endpoints[network.name]) {
         if (force) return;
-        throw new ShoalError('INTERNAL', `container ${container.id} is not connected to network ${network.name}`);
+        throw new ShoalError(
+          'INTERNAL',
+          `container ${container.id} is not connected to network ${network.name}`,
+        );
       }
       if (container.hasProcess) await this.#detach(container, network);
       const { [network.name]: _left, ...endpoints } = container.spec.endpoints;
@@ -94,9 +97,18 @@ export class NetworkMembership {
 function mayChangeNetworks(container: Container, network: NetworkRecord, verb: string): void {
   const mode = container.spec.hostConfig.NetworkMode ?? '';
   if (mode.startsWith('container:'))
-    throw new ShoalError('FORBIDDEN', 'container sharing network namespace with another container or host cannot be connected to any other network');
+    throw new ShoalError(
+      'FORBIDDEN',
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
   if (mode === 'host' || network.driver === 'host')
-    throw new ShoalError('FORBIDDEN', `container cannot ${verb === 'connect to' ? 'be connected to' : 'be disconnected from'} host network`);
+    throw new ShoalError(
+      'FORBIDDEN',
+      `container cannot ${verb === 'connect to' ? 'be connected to' : 'be disconnected from'} host network`,
+    );
   if (network.driver === 'null' || (mode === 'none' && verb === 'connect to'))
-    throw new ShoalError('FORBIDDEN', 'container cannot be connected to multiple networks with one of the networks in private (none) mode');
+    throw new ShoalError(
+      'FORBIDDEN',
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
 }

@@ -35,7 +35,10 @@ export interface NetworkRecord {
 }
 
 /** What POST /networks/create asks for, as far as one machine is concerned. */
-export type NetworkRequest = Pick<NetworkRecord, 'name' | 'internal' | 'attachable' | 'options' | 'labels'> & {
+export type NetworkRequest = Pick<
+  NetworkRecord,
+  'name' | 'internal' | 'attachable' | 'options' | 'labels'
+> & {
   readonly driver: string;
   readonly subnet?: string;
   readonly gateway?: string;
@@ -66,7 +69,8 @@ export class LocalNetworks {
   constructor(modules: Modules) {
     this.#modules = modules;
     for (const record of modules.table.all() as NetworkRecord[]) this.#byId.set(record.id, record);
-    for (const [name, driver] of Object.entries(BUILT_IN)) if (!this.#named(name)) this.#builtIn(name, driver);
+    for (const [name, driver] of Object.entries(BUILT_IN))
+      if (!this.#named(name)) this.#builtIn(name, driver);
   }
 
   list(): NetworkRecord[] {
@@ -79,7 +83,10 @@ export class LocalNetworks {
     if (exact) return exact;
     const matches = this.list().filter(({ id }) => idOrName !== '' && id.startsWith(idOrName));
     if (matches.length > 1)
-      throw new ShoalError('INVALID_ARGUMENT', `network ${idOrName} is ambiguous (${matches.length} matches found on name)`);
+      throw new ShoalError(
+        'INVALID_ARGUMENT',
+        `network ${idOrName} is ambiguous (${matches.length} matches found on name)`,
+      );
     if (matches[0]) return matches[0];
     throw new ShoalError('NOT_FOUND', `network ${idOrName} not found`);
   }
@@ -179,7 +186,9 @@ export class LocalNetworks {
       attachable,
       options,
       labels,
-      ...(request.subnet === undefined ? this.#freeSubnet() : this.#givenSubnet(request.subnet, request.gateway)),
+      ...(request.subnet === undefined
+        ? this.#freeSubnet()
+        : this.#givenSubnet(request.subnet, request.gateway)),
       ...(ipRange === undefined ? {} : { ipRange }),
       ...(auxiliary === undefined ? {} : { auxiliary }),
       ...(ipamOptions === undefined ? {} : { ipamOptions }),
@@ -188,9 +197,13 @@ export class LocalNetworks {
 
   #givenSubnet(cidr: string, gateway: string | undefined): { subnet: string; gateway: string } {
     const subnet = parseSubnet(cidr);
-    if (subnet === undefined) throw new ShoalError('INVALID_ARGUMENT', `invalid subnet ${cidr}: expected an IPv4 CIDR`);
+    if (subnet === undefined)
+      throw new ShoalError('INVALID_ARGUMENT', `invalid subnet ${cidr}: expected an IPv4 CIDR`);
     if (this.#used().some((other) => overlaps(other, subnet)))
-      throw new ShoalError('FORBIDDEN', 'invalid pool request: Pool overlaps with other one on this address space');
+      throw new ShoalError(
+        'FORBIDDEN',
+        'invalid pool request: Pool overlaps with other one on this address space',
+      );
     const address = gateway === undefined ? subnet.base + 1 : parseAddress(gateway);
     if (address === undefined || !holds(subnet, address))
       throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for gateway ${gateway ?? ''}`);

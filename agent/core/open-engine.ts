@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';
@@ -16,9 +16,9 @@ import { Exits } from './exits.ts';
 import { watchHealth } from './health.ts';
 import { removeGroupIfEmpty } from './linux/cgroup.ts';
 import { fixHybridCgroups, readCgroupLayout } from './linux/cgroup-layout.ts';
+import { closeExecRoot, openExecRoot } from './linux/exec-root.ts';
 import { ExitWatch } from './linux/exit-watch.ts';
 import { readMachine } from './linux/machine.ts';
-import { unmountUnder } from './linux/mounts.ts';
 import { Runtime } from './linux/runtime.ts';
 import { SeccompFilters } from './linux/seccomp.ts';
 import { Spawner } from './linux/spawner.ts';
@@ -61,13 +61,13 @@ const STARTS_WAITING_MAX = 10_000;
 /** Opens the engine of these folders, and takes over whatever an earlier one left running. */
 export async function openEngine(opts: EngineOpts, modules: EngineModules): Promise<Engine> {
   await using stack = new AsyncDisposableStack();
-  for (const folder of [opts.dataRoot, opts.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  mkdirSync(opts.dataRoot, { recursive: true, mode: 0o711 });
   const state = stack.use(new EngineState({ folder: join(opts.dataRoot, 'engine') }));
   const parts = makeParts(opts, modules, state, stack);
   const bundles = new BundleWriter(parts);
   const starter = new Starter(parts, { bundles });
   const execs = new Execs(parts, { hostnameOf: ({ spec }) => bundles.hostnameOf(spec) });
-  const remover = new Remover(parts, { execs });
+  const remover = stack.use(new Remover(parts, { execs }));
   const logs = stack.use(
     new LogKeeper({
       clock: modules.clock,
@@ -97,7 +97,15 @@ export async function openEngine(opts: EngineOpts, modules: EngineModules): Prom
   const updater = new Updater(parts, { starter });
   const running = stack.move();
   const dispose = (): Promise<void> => running.disposeAsync();
-  return { id: engineId(parts), parts, containers, execs, membership, updater, [Symbol.asyncDispose]: dispose };
+  return {
+    id: engineId(parts),
+    parts,
+    containers,
+    execs,
+    membership,
+    updater,
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
 function makeParts(
@@ -109,24 +117,49 @@ function makeParts(
   fixHybridCgroups();
   const cgroups = readCgroupLayout();
   const machine = readMachine(cgroups);
-  unmountUnder(opts.execRoot);
+  openExecRoot(opts.execRoot);
   forgetLastBoot(opts.execRoot, machine.bootId);
   const events = new EventBus({ clock });
   const containers = new ContainerSet();
-  const spawning = { workers: opts.spawnWorkers ?? WORKERS, timeoutMs: CREATE_TIMEOUT_MS, waitingMax: STARTS_WAITING_MAX };
+  const spawning = {
+    workers: opts.spawnWorkers ?? WORKERS,
+    timeoutMs: CREATE_TIMEOUT_MS,
+    waitingMax: STARTS_WAITING_MAX,
+  };
   const spawner = stack.use(new Spawner(spawning, { clock, log }));
   const { execRoot, crun = '/usr/bin/crun', conmon = 'conmon' } = opts;
   const runtime = new Runtime({ execRoot, crun, conmon }, { spawner });
   runtime.open();
-  stack.defer(() => closeDown(opts, runtime, cgroups));
+  stack.defer(() => closeDown(opts, runtime, cgroups, containers));
   return {
-    ...{ opts, clock, random, log, machine, cgroups, state, containers, events, images, net, spawner, runtime },
+    ...{
+      opts,
+      clock,
+      random,
+      log,
+      machine,
+      cgroups,
+      state,
+      containers,
+      events,
+      images,
+      net,
+      spawner,
+      runtime,
+    },
     rootfs: new RootFilesystems({ dataRoot: opts.dataRoot }, { images }),
     volumes: new LocalVolumes(
       { folder: join(opts.dataRoot, 'volumes') },
       { table: state.volumes, events, clock, random, usedBy: (name) => volumeUsers(containers, name) },
     ),
-    networks: new LocalNetworks({ table: state.networks, network: net, events, clock, random, machineSubnets }),
+    networks: new LocalNetworks({
+      table: state.networks,
+      network: net,
+      events,
+      clock,
+      random,
+      machineSubnets,
+    }),
     seccomp: new SeccompFilters({ folder: join(opts.dataRoot, 'seccomp') }, { runtime, spawner }),
   };
 }
@@ -143,9 +176,17 @@ function machineSubnets(): string[] {
 }
 
 /** What containers may still need stays; the rest goes. */
-function closeDown(opts: EngineOpts, runtime: Runtime, cgroups: EngineParts['cgroups']): void {
+function closeDown(
+  opts: EngineOpts,
+  runtime: Runtime,
+  cgroups: EngineParts['cgroups'],
+  containers: ContainerSet,
+): void {
   runtime.close();
-  rmSync(join(opts.execRoot, 'v'), { recursive: true, force: true });
+  closeExecRoot(
+    opts.execRoot,
+    containers.all().some(({ hasProcess }) => hasProcess),
+  );
   removeGroupIfEmpty(cgroups, `/shoal/${opts.instance}`);
   removeGroupIfEmpty(cgroups, '/shoal');
 }

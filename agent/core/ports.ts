@@ -12,7 +12,11 @@ export function publishedPorts(
   const bindings = Object.entries(hostConfig.PortBindings ?? {});
   const published = bindings.flatMap(([key, list]) => {
     const port = parsePort(key);
-    return (list ?? []).map(({ HostIp = '', HostPort = '' }) => ({ ...port, hostIp: HostIp, hostPort: hostPort(HostPort) }));
+    return (list ?? []).map(({ HostIp = '', HostPort = '' }) => ({
+      ...port,
+      hostIp: HostIp,
+      hostPort: hostPort(HostPort),
+    }));
   });
   if (!hostConfig.PublishAllPorts) return published;
   const bound = new Set(bindings.filter(([, list]) => (list ?? []).length > 0).map(([key]) => key));

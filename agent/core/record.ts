@@ -72,8 +72,6 @@ export interface ContainerRun {
   /** Somebody stopped it: it is not to be started again by itself. */
   readonly stoppedByUser: boolean;
   readonly health?: HealthState;
-  /** It is being removed together with its anonymous volumes. */
-  readonly removesVolumes?: boolean;
 }
 
 export const NEW_RUN: ContainerRun = {
@@ -90,7 +88,9 @@ export const NEW_RUN: ContainerRun = {
 /** RFC 3339 with nanoseconds, UTC, as Docker writes times: without zeros at the end. */
 export function timestamp(wallMs: number): string {
   const [seconds = '', fraction = ''] = new Date(wallMs).toISOString().slice(0, -1).split('.');
-  const micros = Math.floor((wallMs % 1) * 1e6).toString().padStart(6, '0');
+  const micros = Math.floor((wallMs % 1) * 1e6)
+    .toString()
+    .padStart(6, '0');
   const digits = `${fraction}${micros}`.replace(/0+$/, '');
   return digits === '' ? `${seconds}Z` : `${seconds}.${digits}Z`;
 }

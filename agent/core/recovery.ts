@@ -55,7 +55,9 @@ export async function recover(parts: EngineParts, modules: Modules): Promise<voi
 }
 
 async function ensureNetworks(parts: EngineParts, running: readonly Container[]): Promise<void> {
-  const ids = new Set(running.flatMap(({ run }) => (run.sandbox?.attachments ?? []).map(({ networkId }) => networkId)));
+  const ids = new Set(
+    running.flatMap(({ run }) => (run.sandbox?.attachments ?? []).map(({ networkId }) => networkId)),
+  );
   for (const record of parts.networks.list()) if (ids.has(record.id)) await parts.networks.ensure(record);
 }
 
@@ -85,11 +87,12 @@ async function tidy(container: Container, parts: EngineParts, modules: Modules):
     if (init) signalProcess(init, SIGKILL);
     await modules.starter.clear(container);
   }
-  if (status === 'removing') return modules.remover.removeLocked(container, container.run.removesVolumes ?? false);
   if (status === 'exited' && container.spec.hostConfig.AutoRemove)
     return modules.remover.removeLocked(container, true);
   const { run, spec } = container;
-  const wanted = status === 'restarting' || startsWithEngine(spec.hostConfig.RestartPolicy, { ...run, everStarted: status === 'exited' });
+  const wanted =
+    status === 'restarting' ||
+    startsWithEngine(spec.hostConfig.RestartPolicy, { ...run, everStarted: status === 'exited' });
   if (wanted && container.cancelRestart === undefined) startSoon(container, parts, modules);
 }
 
@@ -101,7 +104,10 @@ function startSoon(container: Container, parts: EngineParts, modules: Modules): 
       modules.onStarted(container);
     })
     .catch((error: unknown) => {
-      parts.log.warn('a container could not be started with the engine', { container: container.id, err: error });
+      parts.log.warn('a container could not be started with the engine', {
+        container: container.id,
+        err: error,
+      });
     });
 }
 
@@ -114,7 +120,8 @@ function removeStrays(parts: EngineParts): void {
   const { opts, runtime, containers, rootfs, cgroups, log } = parts;
   const known = (id: string): boolean => containers.get(id) !== undefined;
   for (const id of namesIn(join(opts.execRoot, 'c'))) if (!known(id)) runtime.forget(id);
-  for (const id of namesIn(runtime.exitFolder)) if (!known(id)) rmSync(join(runtime.exitFolder, id), { force: true });
+  for (const id of namesIn(runtime.exitFolder))
+    if (!known(id)) rmSync(join(runtime.exitFolder, id), { force: true });
   for (const id of namesIn(join(opts.dataRoot, 'containers')))
     if (!known(id)) rmSync(rootfs.folder(id), { recursive: true, force: true });
   for (const name of ['x', 'v']) rmSync(join(opts.execRoot, name), { recursive: true, force: true });

@@ -7,8 +7,9 @@ import type { EngineParts } from './parts.ts';
 type Parts = Pick<EngineParts, 'containers' | 'events' | 'log' | 'rootfs' | 'state' | 'volumes'>;
 
 /** Takes away containers that do not run, with everything that was theirs alone. */
-export class Remover {
+export class Remover implements AsyncDisposable {
   readonly #parts: Parts;
+  readonly #underway = new Set<Promise<void>>();
   readonly #execs: Pick<Execs, 'forget'>;
 
   constructor(parts: Parts, modules: { execs: Pick<Execs, 'forget'> }) {
@@ -30,18 +31,32 @@ export class Remover {
     });
   }
 
-  /** As `remove`, by whoever holds the container's lock. Begun is finished: after a crash, when the engine is back. */
+  /** As `remove`, by whoever holds the container's lock. */
   async removeLocked(container: Container, volumes: boolean): Promise<void> {
     const { containers, events, rootfs, state } = this.#parts;
     const { id, imageId, mounts } = container.spec;
-    container.updateRun({ status: 'removing', removesVolumes: volumes });
+    container.noteRun({ ...container.run, status: 'removing' });
     this.#execs.forget(container);
-    rootfs.remove(id, imageId);
     containers.remove(container);
     if (volumes) for (const { name, anonymous } of mounts) if (name && anonymous) this.#removeVolume(name);
+    // From here on it is gone, and what is left of its files is nobody's: a crash leaves them to the next engine.
     state.deleteContainer(id);
     emitContainer(events, container, 'destroy');
     container.notifyRemoved();
+    this.#inBackground(rootfs.remove(id, imageId));
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const noted = work
+      .catch((error: unknown) =>
+        this.#parts.log.error('files of a removed container are left', { err: error }),
+      )
+      .finally(() => this.#underway.delete(noted));
+    this.#underway.add(noted);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#underway);
   }
 
   /** Another container may have taken it over (volumes-from): then it stays. */

@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig } from './container-types.ts';
 import { folderBytes } from './linux/folder.ts';
@@ -58,8 +59,9 @@ export class RootFilesystems {
       mkdirSync(folder, { recursive: true, mode: 0o755 });
   }
 
-  remove(containerId: string, imageId: string): void {
-    rmSync(this.folder(containerId), { recursive: true, force: true });
+  /** Away from the event loop: a busy disk takes its time. */
+  async remove(containerId: string, imageId: string): Promise<void> {
+    await rm(this.folder(containerId), { recursive: true, force: true });
     this.#images.release(imageId, containerId);
   }
 

@@ -1,9 +1,9 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { ContainerConfig, HealthConfig, HostConfig } from './container-types.ts';
-import { signalNumber } from './linux/signals.ts';
 import type { Machine } from './linux/machine.ts';
+import { signalNumber } from './linux/signals.ts';
 import { wantedCapabilities } from './oci/capabilities.ts';
-import { mergeEnv, MASKED_PATHS, READONLY_PATHS } from './oci/config.ts';
+import { MASKED_PATHS, mergeEnv, READONLY_PATHS } from './oci/config.ts';
 
 /*
  * What a container is asked to be, made whole: the image's wishes under the user's, Docker's defaults under both, and
@@ -65,7 +65,9 @@ function mergedHealth(
 ): HealthConfig | null {
   if (!user) return image ?? null;
   if (!image) return user;
-  const entries = Object.entries(user).filter(([, value]) => value !== 0 && value !== null && (value as []).length !== 0);
+  const entries = Object.entries(user).filter(
+    ([, value]) => value !== 0 && value !== null && (value as []).length !== 0,
+  );
   return { ...image, ...Object.fromEntries(entries) };
 }
 
@@ -84,13 +86,18 @@ export function completedHostConfig(config: HostConfig, machine: Machine): HostC
   return {
     ...config,
     NetworkMode: mode === '' || mode === 'default' ? 'bridge' : mode,
-    RestartPolicy: { Name: config.RestartPolicy?.Name || 'no', MaximumRetryCount: config.RestartPolicy?.MaximumRetryCount ?? 0 },
+    RestartPolicy: {
+      Name: config.RestartPolicy?.Name || 'no',
+      MaximumRetryCount: config.RestartPolicy?.MaximumRetryCount ?? 0,
+    },
     LogConfig: { Type: config.LogConfig?.Type || 'json-file', Config: config.LogConfig?.Config ?? {} },
     ShmSize: config.ShmSize || 64 * MIB,
     IpcMode: config.IpcMode || 'private',
     CgroupnsMode: config.CgroupnsMode || (machine.cgroupVersion === 2 && !privileged ? 'private' : 'host'),
-    MaskedPaths: config.MaskedPaths ?? (privileged || isUnconfined(config, 'systempaths') ? [] : MASKED_PATHS),
-    ReadonlyPaths: config.ReadonlyPaths ?? (privileged || isUnconfined(config, 'systempaths') ? [] : READONLY_PATHS),
+    MaskedPaths:
+      config.MaskedPaths ?? (privileged || isUnconfined(config, 'systempaths') ? [] : MASKED_PATHS),
+    ReadonlyPaths:
+      config.ReadonlyPaths ?? (privileged || isUnconfined(config, 'systempaths') ? [] : READONLY_PATHS),
     MemorySwap: config.Memory && !config.MemorySwap ? config.Memory * 2 : (config.MemorySwap ?? 0),
     PidsLimit: config.PidsLimit && config.PidsLimit > 0 ? config.PidsLimit : null,
     CgroupParent: config.CgroupParent ?? '',
@@ -101,7 +108,9 @@ export function completedHostConfig(config: HostConfig, machine: Machine): HostC
 
 /** `--security-opt seccomp=unconfined`, `systempaths=unconfined` … */
 export function isUnconfined(config: HostConfig, what: string): boolean {
-  return (config.SecurityOpt ?? []).some((option) => option === `${what}=unconfined` || option === `${what}:unconfined`);
+  return (config.SecurityOpt ?? []).some(
+    (option) => option === `${what}=unconfined` || option === `${what}:unconfined`,
+  );
 }
 
 /** INVALID_ARGUMENT, with Docker's words, for what no container can be. */
@@ -135,7 +144,10 @@ function checkHealth(health: HealthConfig | null | undefined): void {
 }
 
 /** The restart policy of a container, on its own (`docker update`) or as it is created. */
-export function checkPolicy({ RestartPolicy: policy, AutoRemove }: Pick<HostConfig, 'RestartPolicy' | 'AutoRemove'>): void {
+export function checkPolicy({
+  RestartPolicy: policy,
+  AutoRemove,
+}: Pick<HostConfig, 'RestartPolicy' | 'AutoRemove'>): void {
   const name = policy?.Name || 'no';
   if (!['no', 'always', 'unless-stopped', 'on-failure'].includes(name))
     throw invalid(
@@ -171,14 +183,17 @@ export function checkResources(config: HostConfig, machine: Machine): void {
 
 /** What the user should know though the container can be made. */
 export function warningsOf(hostConfig: HostConfig, machine: Machine): string[] {
-  const asked = !hostConfig.Privileged && (hostConfig.CapAdd ?? []).length > 0 ? wantedCapabilities(hostConfig) : [];
+  const asked =
+    !hostConfig.Privileged && (hostConfig.CapAdd ?? []).length > 0 ? wantedCapabilities(hostConfig) : [];
   const missing = asked.filter((name) => !machine.capabilities.has(name));
   return [
     ...(missing.length > 0
       ? [`This machine cannot give the capabilities ${missing.join(', ')}. They are left out.`]
       : []),
     ...(hostConfig.Memory && !machine.swapLimit
-      ? ['Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.']
+      ? [
+          'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
+        ]
       : []),
   ];
 }

@@ -62,7 +62,12 @@ export class Starter {
     emitContainer(events, container, 'start');
   }
 
-  #supervision({ id, path, config, hostConfig }: ContainerSpec): Parameters<EngineParts['runtime']['create']>[0] {
+  #supervision({
+    id,
+    path,
+    config,
+    hostConfig,
+  }: ContainerSpec): Parameters<EngineParts['runtime']['create']>[0] {
     const keepsLog = logOptions(hostConfig).driver !== 'none';
     return {
       id,
@@ -97,7 +102,8 @@ export class Starter {
 
   async #openSandbox(spec: ContainerSpec): Promise<Sandbox> {
     const { net, networks } = this.#parts;
-    for (const { networkId } of Object.values(spec.endpoints)) await networks.ensure(networks.find(networkId));
+    for (const { networkId } of Object.values(spec.endpoints))
+      await networks.ensure(networks.find(networkId));
     const sandbox = await net.openSandbox(sandboxRequest(spec, networks));
     for (const { networkId } of sandbox.attachments) this.#networkEvent('connect', networkId, spec.id);
     return sandbox;
@@ -134,7 +140,12 @@ export class Starter {
       ['control group', () => this.cgroup(spec).remove()],
       ['bundle', () => runtime.forget(spec.id)],
       ['network', () => (needsSandbox(spec) ? this.#closeSandbox(container, sandbox) : undefined)],
-      ['volumes', () => spec.mounts.forEach(({ name }) => name !== undefined && volumes.release(name, spec.id))],
+      [
+        'volumes',
+        () => {
+          for (const { name } of spec.mounts) if (name !== undefined) volumes.release(name, spec.id);
+        },
+      ],
     ];
     for (const [what, act] of steps) {
       try {
@@ -171,7 +182,9 @@ export function sandboxRequest(spec: ContainerSpec, networks: Pick<LocalNetworks
   const { config, hostConfig, endpoints, extras } = spec;
   const names = [spec.name, spec.id.slice(0, 12), config.Hostname ?? ''].filter((name) => name !== '');
   const dns = hostConfig.Dns ?? [];
-  const bridges = Object.values(endpoints).filter(({ networkId }) => networks.find(networkId).driver === 'bridge');
+  const bridges = Object.values(endpoints).filter(
+    ({ networkId }) => networks.find(networkId).driver === 'bridge',
+  );
   return {
     containerId: spec.id,
     names: [...new Set(names)],
@@ -179,10 +192,16 @@ export function sandboxRequest(spec: ContainerSpec, networks: Pick<LocalNetworks
       ...bridges.map(({ networkId, config: endpoint }) => ({
         networkId,
         ...(endpoint?.IPAMConfig?.IPv4Address ? { address: endpoint.IPAMConfig.IPv4Address } : {}),
-        ...(endpoint?.MacAddress || config.MacAddress ? { mac: endpoint?.MacAddress || config.MacAddress || '' } : {}),
+        ...(endpoint?.MacAddress || config.MacAddress
+          ? { mac: endpoint?.MacAddress || config.MacAddress || '' }
+          : {}),
         aliases: endpoint?.Aliases ?? [],
       })),
-      ...(extras?.attachments ?? []).map(({ networkId, address, aliases }) => ({ networkId, address, aliases })),
+      ...(extras?.attachments ?? []).map(({ networkId, address, aliases }) => ({
+        networkId,
+        address,
+        aliases,
+      })),
     ],
     ports: publishedPorts(config, hostConfig),
     mesh: extras?.mesh ?? false,

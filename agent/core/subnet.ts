@@ -19,7 +19,8 @@ export function parseSubnet(cidr: string): Subnet | undefined {
 
 export function parseAddress(text: string): number | undefined {
   const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)) return undefined;
+  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256))
+    return undefined;
   return parts.reduce((sum, part) => sum * 256 + Number(part), 0);
 }
 
@@ -45,8 +46,7 @@ function size(prefix: number): number {
 
 /** Docker's default pools, in its order: 172.17.0.0/16 … 172.31.0.0/16, then 192.168.0.0/20 … */
 export function* defaultPools(): Generator<Subnet> {
-  for (let second = 17; second < 32; second += 1)
-    yield { base: (172 * 256 + second) * 65_536, prefix: 16 };
+  for (let second = 17; second < 32; second += 1) yield { base: (172 * 256 + second) * 65_536, prefix: 16 };
   for (let third = 0; third < 256; third += 16)
     yield { base: (192 * 256 + 168) * 65_536 + third * 256, prefix: 20 };
 }

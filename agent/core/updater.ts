@@ -53,7 +53,10 @@ export class Updater {
   #check(before: HostConfig, after: HostConfig, changes: HostConfigChanges): void {
     if (changes.RestartPolicy) {
       if (before.AutoRemove && changes.RestartPolicy.Name !== 'no')
-        throw new ShoalError('INVALID_ARGUMENT', 'Restart policy cannot be updated because AutoRemove is enabled for the container');
+        throw new ShoalError(
+          'INVALID_ARGUMENT',
+          'Restart policy cannot be updated because AutoRemove is enabled for the container',
+        );
       checkPolicy(after);
     }
     const { Memory: memory = 0, MemorySwap: swap } = changes;

@@ -81,7 +81,10 @@ export class LocalVolumes {
   create(request: VolumeRequest): VolumeRecord {
     const driver = request.driver || 'local';
     if (driver !== 'local')
-      throw new ShoalError('NOT_FOUND', `error looking up volume plugin ${driver}: plugin "${driver}" not found`);
+      throw new ShoalError(
+        'NOT_FOUND',
+        `error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+      );
     const existing = request.name ? this.#byName.get(request.name) : undefined;
     if (existing) return existing;
     const record = this.#recordOf(request);
@@ -107,7 +110,8 @@ export class LocalVolumes {
     if (force && !this.#byName.has(name)) return;
     this.find(name);
     const users = this.users(name);
-    if (users.length > 0) throw new ShoalError('CONFLICT', `remove ${name}: volume is in use - [${users.join(', ')}]`);
+    if (users.length > 0)
+      throw new ShoalError('CONFLICT', `remove ${name}: volume is in use - [${users.join(', ')}]`);
     this.#modules.table.delete(name);
     this.#byName.delete(name);
     rmSync(join(this.#folder, name), { recursive: true, force: true });
@@ -115,9 +119,7 @@ export class LocalVolumes {
   }
 
   /** Removes those that no container names; says what was freed. */
-  async prune(
-    chosen: (record: VolumeRecord) => boolean,
-  ): Promise<{ names: string[]; bytes: number }> {
+  async prune(chosen: (record: VolumeRecord) => boolean): Promise<{ names: string[]; bytes: number }> {
     const names: string[] = [];
     let bytes = 0;
     for (const record of this.list()) {
@@ -155,7 +157,8 @@ export class LocalVolumes {
   /** After a restart of the engine: the containers that run had it mounted before. */
   adopt(name: string, containerId: string): void {
     const record = this.#byName.get(name);
-    if (record?.options) this.#mountedFor.set(name, (this.#mountedFor.get(name) ?? new Set()).add(containerId));
+    if (record?.options)
+      this.#mountedFor.set(name, (this.#mountedFor.get(name) ?? new Set()).add(containerId));
   }
 
   #emit(action: string, name: string): void {

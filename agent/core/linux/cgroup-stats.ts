@@ -98,7 +98,9 @@ function pidsOf(group: Cgroup): CgroupStats['pids'] {
 
 function keyed(text: string | undefined): Record<string, number> {
   const pairs = (text ?? '').split('\n').map((line) => line.split(' '));
-  return Object.fromEntries(pairs.filter((pair) => pair.length === 2).map(([key, value]) => [key, Number(value)]));
+  return Object.fromEntries(
+    pairs.filter((pair) => pair.length === 2).map(([key, value]) => [key, Number(value)]),
+  );
 }
 
 /** Lines `8:0 Read 4096`. */
@@ -113,11 +115,13 @@ function blockIoV1(text: string): BlockIo[] {
 
 /** Lines `8:0 rbytes=4096 wbytes=0 rios=…`. */
 function blockIoV2(text: string): BlockIo[] {
-  return [...text.matchAll(/^(\d+):(\d+) rbytes=(\d+) wbytes=(\d+)/gm)].flatMap(([, major, minor, read, write]) => {
-    const device = { major: Number(major), minor: Number(minor) };
-    return [
-      { ...device, op: 'read', value: Number(read) },
-      { ...device, op: 'write', value: Number(write) },
-    ];
-  });
+  return [...text.matchAll(/^(\d+):(\d+) rbytes=(\d+) wbytes=(\d+)/gm)].flatMap(
+    ([, major, minor, read, write]) => {
+      const device = { major: Number(major), minor: Number(minor) };
+      return [
+        { ...device, op: 'read', value: Number(read) },
+        { ...device, op: 'write', value: Number(write) },
+      ];
+    },
+  );
 }

@@ -61,7 +61,10 @@ function changeV2(group: Cgroup, changes: LimitChanges): void {
   set('cpu.weight', changes.cpuShares === undefined ? undefined : weightOf(changes.cpuShares));
   if (cpuQuotaUs !== undefined || cpuPeriodUs !== undefined) {
     const [quota = 'max', period = '100000'] = (group.read('', 'cpu.max') ?? '').split(' ');
-    set('cpu.max', `${cpuQuotaUs === undefined ? quota : cpuQuotaUs < 0 ? 'max' : cpuQuotaUs} ${cpuPeriodUs ?? period}`);
+    set(
+      'cpu.max',
+      `${cpuQuotaUs === undefined ? quota : cpuQuotaUs < 0 ? 'max' : cpuQuotaUs} ${cpuPeriodUs ?? period}`,
+    );
   }
   set('cpuset.cpus', changes.cpusetCpus);
   set('cpuset.mems', changes.cpusetMems);

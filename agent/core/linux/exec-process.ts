@@ -132,7 +132,10 @@ function closePipes(pipes: Pipes, clock: Clock): void {
   for (const output of [pipes.stdout, pipes.stderr]) {
     if (output === undefined) continue;
     output.release();
-    output.stream.once('close', clock.timer(OUTPUT_AFTER_EXIT_MS, () => output.stream.destroy()));
+    output.stream.once(
+      'close',
+      clock.timer(OUTPUT_AFTER_EXIT_MS, () => output.stream.destroy()),
+    );
   }
 }
 

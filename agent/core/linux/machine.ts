@@ -1,5 +1,5 @@
-import { cpus, hostname, release, totalmem } from 'node:os';
 import { existsSync, readFileSync } from 'node:fs';
+import { cpus, hostname, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { capabilityName } from './capability-names.ts';
 import type { CgroupLayout } from './cgroup-layout.ts';
@@ -56,7 +56,9 @@ function osName(): string {
 function ownCapabilities(): Set<string> {
   const status = readFileSync('/proc/self/status', 'latin1');
   const bits = BigInt(`0x${/^CapPrm:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  const names = Array.from({ length: 64 }, (_all, bit) => ((bits >> BigInt(bit)) & 1n ? capabilityName(bit) : ''));
+  const names = Array.from({ length: 64 }, (_all, bit) =>
+    (bits >> BigInt(bit)) & 1n ? capabilityName(bit) : '',
+  );
   return new Set(names.filter((name) => name !== ''));
 }
 

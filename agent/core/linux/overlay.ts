@@ -13,7 +13,8 @@ export interface OverlayLayers {
 /** Joins layers at `target`. A view of a single layer is that layer, bound read-only. */
 export function mountOverlay(layers: OverlayLayers, target: string): void {
   const [only] = layers.lowers;
-  if (layers.writable === undefined && layers.lowers.length === 1) return bindReadOnly(only as string, target);
+  if (layers.writable === undefined && layers.lowers.length === 1)
+    return bindReadOnly(only as string, target);
   const data = optionString(layers);
   if (Buffer.byteLength(data) <= OPTION_BYTES_MAX) return mount('overlay', target, 'overlay', 0, data);
   mountWithOptions('overlay', target, optionList(layers));

@@ -87,7 +87,8 @@ export class Runtime {
   }
 
   #failure(bundle: string, said: string | undefined, command: string): Error {
-    const message = lastMessage(join(bundle, 'oci-log')) ?? said ?? 'the container ended before it was started';
+    const message =
+      lastMessage(join(bundle, 'oci-log')) ?? said ?? 'the container ended before it was started';
     return runtimeFailure('create', message.trim(), command);
   }
 
@@ -98,7 +99,12 @@ export class Runtime {
       ...['--runtime', this.crun, '--runtime-arg', `--root=${this.stateRoot}`],
       ...['--runtime-arg', '--log-format=json', '--runtime-arg', `--log=${join(bundle, 'oci-log')}`],
       ...['--bundle', bundle, '--persist-dir', bundle, '--exit-dir', this.exitFolder],
-      ...['--log-path', spec.logPath === undefined ? 'none' : `k8s-file:${spec.logPath}`, '--log-level', 'error'],
+      ...[
+        '--log-path',
+        spec.logPath === undefined ? 'none' : `k8s-file:${spec.logPath}`,
+        '--log-level',
+        'error',
+      ],
       ...['--container-pidfile', join(bundle, 'pidfile'), '--conmon-pidfile', join(bundle, 'conmon.pid')],
       ...['--full-attach', '--no-sync-log', '--no-new-keyring'],
       ...(spec.terminal ? ['--terminal'] : []),

@@ -34,9 +34,7 @@ export function withNewerCalls(program: Buffer): Buffer {
     instruction(LOAD_WORD, 0, 0, SYSCALL_NUMBER_OFFSET),
     instruction(JUMP_GREATER_OR_EQUAL, rest, 0, X32_BIT),
     instruction(JUMP_GREATER_OR_EQUAL, 0, rest - 1, KNOWN_MAX + 1),
-    ...NEWER_ALLOWED.map((number, index) =>
-      instruction(JUMP_EQUAL, NEWER_ALLOWED.length - index, 0, number),
-    ),
+    ...NEWER_ALLOWED.map((number, index) => instruction(JUMP_EQUAL, NEWER_ALLOWED.length - index, 0, number)),
     instruction(RETURN, 0, 0, ERRNO | ENOSYS),
     instruction(RETURN, 0, 0, ALLOW),
   ];

@@ -35,7 +35,11 @@ export class SeccompFilters {
   }
 
   #filter(profile: SeccompProfile, finish: (program: Buffer) => Buffer): Promise<string> {
-    const key = createHash('sha256').update(JSON.stringify(profile)).update(finish.name).digest('hex').slice(0, 32);
+    const key = createHash('sha256')
+      .update(JSON.stringify(profile))
+      .update(finish.name)
+      .digest('hex')
+      .slice(0, 32);
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
       compiled = this.#load(key, profile).then((program) => finish(program).toString('base64'));
@@ -57,7 +61,7 @@ export class SeccompFilters {
 
   async #compile(id: string, profile: SeccompProfile): Promise<Buffer> {
     const bundle = this.#runtime.bundle(id);
-    mkdirSync(join(bundle, 'rootfs'), { recursive: true });
+    mkdirSync(join(bundle, 'rootfs', 'dev'), { recursive: true });
     try {
       writeFileSync(join(bundle, 'rootfs', 'nothing'), '', { mode: 0o755 });
       writeFileSync(join(bundle, 'config.json'), JSON.stringify(neverRun(profile)));
@@ -67,7 +71,10 @@ export class SeccompFilters {
       await this.#spawner.code(`${create} </dev/null >/dev/null 2>&1`);
       const program = join(this.#runtime.stateRoot, id, 'seccomp.bpf');
       if (!existsSync(program))
-        throw new ShoalError('INVALID_ARGUMENT', `invalid seccomp profile: ${lastMessage(log) ?? 'not compiled'}`);
+        throw new ShoalError(
+          'INVALID_ARGUMENT',
+          `invalid seccomp profile: ${lastMessage(log) ?? 'not compiled'}`,
+        );
       const compiled = readFileSync(program);
       await this.#spawner.code(`${crun} delete -f ${id} >/dev/null 2>&1`);
       return compiled;
@@ -83,6 +90,7 @@ function neverRun(profile: SeccompProfile): unknown {
     ociVersion: '1.0.2',
     process: { user: { uid: 0, gid: 0 }, args: ['/nothing'], cwd: '/', env: [], noNewPrivileges: true },
     root: { path: 'rootfs' },
+    mounts: [],
     linux: { namespaces: [{ type: 'mount' }, { type: 'pid' }], seccomp: profile },
   };
 }

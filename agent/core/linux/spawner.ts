@@ -76,7 +76,9 @@ export class Spawner {
     const idle = this.#idle.pop();
     if (idle) return Promise.resolve(idle);
     if (this.#waiting.length >= this.#opts.waitingMax)
-      return Promise.reject(new ShoalError('RESOURCE_EXHAUSTED', 'too many containers are being started at once'));
+      return Promise.reject(
+        new ShoalError('RESOURCE_EXHAUSTED', 'too many containers are being started at once'),
+      );
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 

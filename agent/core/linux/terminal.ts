@@ -1,4 +1,4 @@
-import { closeSync, openSync, constants } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';

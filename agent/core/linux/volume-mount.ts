@@ -1,5 +1,5 @@
-import { MS, mount, SyscallError } from './sys.ts';
 import { ShoalError } from '#proto/base/errors.ts';
+import { MS, mount, SyscallError } from './sys.ts';
 
 const FLAGS: Readonly<Record<string, number>> = {
   ro: MS.RDONLY,

@@ -20,14 +20,14 @@ export function parseRecord(line: Buffer): ParsedRecord | undefined {
   const afterStream = line.indexOf(SPACE, afterTime + 1);
   const flag = line[afterStream + 1];
   if (afterTime < 20 || afterStream < 0 || line[afterStream + 2] !== SPACE) return undefined;
-  const stream = line.latin1Slice(afterTime + 1, afterStream);
+  const stream = line.toString('latin1', afterTime + 1, afterStream);
   if (stream !== 'stdout' && stream !== 'stderr') return undefined;
   const full = flag === 0x46;
   const text = line.subarray(afterStream + 3);
   return {
     stream,
     full,
-    at: line.latin1Slice(0, afterTime).replace('+00:00', 'Z'),
+    at: line.toString('latin1', 0, afterTime).replace('+00:00', 'Z'),
     data: full ? Buffer.concat([text, Buffer.of(NEWLINE)]) : text,
   };
 }

@@ -21,10 +21,17 @@ export function logOptions({ LogConfig }: Pick<HostConfig, 'LogConfig'>): LogKee
   const size = options['max-size'];
   const files = Number(options['max-file'] ?? (driver === 'local' ? 5 : 1));
   if (!Number.isInteger(files) || files < 1)
-    throw new ShoalError('INVALID_ARGUMENT', `invalid value for max-file: ${options['max-file']}: must be 1 or more`);
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      `invalid value for max-file: ${options['max-file']}: must be 1 or more`,
+    );
   if (driver === 'none') return { driver, filesMax: 1 };
   if (driver === 'local') return { driver, bytesMax: size ? parseSize(size) : 20 * MIB, filesMax: files };
-  return { driver: 'json-file', filesMax: files, ...(size && size !== '-1' ? { bytesMax: parseSize(size) } : {}) };
+  return {
+    driver: 'json-file',
+    filesMax: files,
+    ...(size && size !== '-1' ? { bytesMax: parseSize(size) } : {}),
+  };
 }
 
 function parseSize(text: string): number {

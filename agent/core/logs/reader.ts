@@ -30,7 +30,9 @@ export async function* readLog(
   for (const [index, file] of start.files.entries()) {
     const offset = index === newest ? start.offset : 0;
     const records =
-      opts.follow && index === newest ? followed(file, offset, ended, signal) : fileRecords(file, offset, signal);
+      opts.follow && index === newest
+        ? followed(file, offset, ended, signal)
+        : fileRecords(file, offset, signal);
     for await (const record of records) {
       if (isPast(record, opts)) return;
       if (!skipping(record) && wanted(record)) yield record;
@@ -53,7 +55,8 @@ function isOfStream({ stream }: LogRecord, opts: LogOpts): boolean {
 
 function chooser(opts: LogOpts): (record: LogRecord) => boolean {
   const { sinceNs } = opts;
-  return (record) => isOfStream(record, opts) && (sinceNs === undefined || nanosecondsOf(record.at) >= sinceNs);
+  return (record) =>
+    isOfStream(record, opts) && (sinceNs === undefined || nanosecondsOf(record.at) >= sinceNs);
 }
 
 function isPast({ at }: LogRecord, { untilNs }: LogOpts): boolean {

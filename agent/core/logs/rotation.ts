@@ -15,7 +15,8 @@ export function rotateIfLarge(path: string, keeping: LogKeeping, reopen: () => v
   if (bytesMax === undefined || sizeOf(path) <= bytesMax) return false;
   const oldest = Math.max(1, keeping.filesMax - 1);
   rmSync(`${path}.${oldest}`, { force: true });
-  for (let number = oldest; number > 1; number -= 1) moveIfThere(`${path}.${number - 1}`, `${path}.${number}`);
+  for (let number = oldest; number > 1; number -= 1)
+    moveIfThere(`${path}.${number - 1}`, `${path}.${number}`);
   renameSync(path, `${path}.1`);
   reopen();
   keepEnd(`${path}.1`, bytesMax);

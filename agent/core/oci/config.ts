@@ -63,10 +63,7 @@ export function ociConfig(plan: ContainerPlan): OciConfig {
     root: { path: 'rootfs', readonly: hostConfig.ReadonlyRootfs ?? false },
     ...(ownUts ? { hostname: plan.hostname } : {}),
     ...(ownUts && config.Domainname ? { domainname: config.Domainname } : {}),
-    mounts: ordered([
-      ...defaultMounts({ privileged: hostConfig.Privileged ?? false }),
-      ...plan.mounts,
-    ]),
+    mounts: ordered([...defaultMounts({ privileged: hostConfig.Privileged ?? false }), ...plan.mounts]),
     linux: {
       cgroupsPath: plan.cgroupsPath,
       resources: resourcesOf(hostConfig, rules, plan.machine),

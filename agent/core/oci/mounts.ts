@@ -52,7 +52,10 @@ export function ordered(mounts: readonly OciMount[]): OciMount[] {
 
 /** A container path without doubled or trailing slashes. */
 export function normal(path: string): string {
-  return `/${path.split('/').filter((part) => part !== '' && part !== '.').join('/')}`;
+  return `/${path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/')}`;
 }
 
 function depth(path: string): number {

@@ -29,7 +29,9 @@ function parseSeccomp(value: string, capabilities: readonly string[]): SeccompCh
   try {
     return ociProfile(JSON.parse(value) as DockerProfile, capabilities);
   } catch (error) {
-    throw new ShoalError('INVALID_ARGUMENT', `Decoding seccomp profile failed: ${String(error)}`, { cause: error });
+    throw new ShoalError('INVALID_ARGUMENT', `Decoding seccomp profile failed: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -71,7 +73,8 @@ export function ociProfile(
   const arch = ARCHES[machine] ?? { docker: machine, oci: machine };
   const family = profile.archMap?.find(({ architecture }) => architecture === arch.oci);
   const applies = (rule: DockerRule): boolean =>
-    matches(rule.includes, capabilities, arch.docker, true) && !matches(rule.excludes, capabilities, arch.docker, false);
+    matches(rule.includes, capabilities, arch.docker, true) &&
+    !matches(rule.excludes, capabilities, arch.docker, false);
   return {
     defaultAction: profile.defaultAction,
     ...(profile.defaultErrnoRet === undefined ? {} : { defaultErrnoRet: profile.defaultErrnoRet }),
@@ -89,7 +92,8 @@ function matches(
 ): boolean {
   const { caps = [], arches = [], minKernel } = condition ?? {};
   if (caps.length === 0 && arches.length === 0 && minKernel === undefined) return empty;
-  if (empty) return caps.every((cap) => capabilities.includes(cap)) && (arches.length === 0 || arches.includes(arch));
+  if (empty)
+    return caps.every((cap) => capabilities.includes(cap)) && (arches.length === 0 || arches.includes(arch));
   return caps.some((cap) => capabilities.includes(cap)) || arches.includes(arch) || minKernel !== undefined;
 }
 

@@ -24,8 +24,13 @@ export function resolveUser(user: string, groupAdd: readonly string[], accounts:
   const gid = groupPart ? groupId(groupPart, groups) : account.gid;
   const memberOf = groupPart
     ? []
-    : groups.filter(([, , , members = '']) => account.name !== '' && members.split(',').includes(account.name));
-  const extra = [...memberOf.map((entry) => Number(entry[2])), ...groupAdd.map((name) => groupId(name, groups))];
+    : groups.filter(
+        ([, , , members = '']) => account.name !== '' && members.split(',').includes(account.name),
+      );
+  const extra = [
+    ...memberOf.map((entry) => Number(entry[2])),
+    ...groupAdd.map((name) => groupId(name, groups)),
+  ];
   return { uid: account.uid, gid, additionalGids: [...new Set([gid, ...extra])], home: account.home };
 }
 

@@ -1,0 +1,115 @@
+import { ENGINE_VERSION } from '#proto/types/version.ts';
+import { openFileCount, readSetting } from '../core/linux/settings.ts';
+import type { Engine } from '../core/open-engine.ts';
+import { timestamp } from '../core/record.ts';
+
+/** What the image store says about itself for `docker info` and `docker system df`. */
+export interface ImageFacts {
+  count(): Promise<number> | number;
+  usage(): Promise<{ readonly LayersSize: number; readonly Images: readonly unknown[] }>;
+  buildCache(): Promise<readonly unknown[]>;
+}
+
+const REGISTRY = {
+  AllowNondistributableArtifactsCIDRs: null,
+  AllowNondistributableArtifactsHostnames: null,
+  InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8'],
+  IndexConfigs: { 'docker.io': { Name: 'docker.io', Mirrors: [], Secure: true, Official: true } },
+  Mirrors: null,
+};
+
+/** What is the same on every machine. */
+const FIXED = {
+  HttpProxy: '',
+  HttpsProxy: '',
+  NoProxy: '',
+  ExperimentalBuild: false,
+  Runtimes: { crun: { path: 'crun', status: {} } },
+  DefaultRuntime: 'crun',
+  LiveRestoreEnabled: true,
+  Isolation: '',
+  InitBinary: 'docker-init',
+  ContainerdCommit: { ID: '' },
+  RuncCommit: { ID: '' },
+  InitCommit: { ID: '' },
+  FirewallBackend: { Driver: 'nftables' },
+  CDISpecDirs: [],
+  Warnings: null,
+};
+
+/** GET /info, but for its Swarm part. */
+export function infoView(engine: Engine, images = 0): Record<string, unknown> {
+  const { parts, id } = engine;
+  const { machine } = parts;
+  return {
+    ID: id,
+    ...containerCounts(engine),
+    Images: images,
+    Driver: 'overlay2',
+    DriverStatus: [
+      ['Backing Filesystem', 'extfs'],
+      ['Supports d_type', 'true'],
+      ['Native Overlay Diff', 'true'],
+      ['userxattr', 'false'],
+    ],
+    Plugins: {
+      Volume: ['local'],
+      Network: ['bridge', 'host', 'null', 'overlay'],
+      Authorization: null,
+      Log: ['json-file', 'local', 'none'],
+    },
+    ...limits(engine),
+    Debug: false,
+    NFd: openFileCount(),
+    NGoroutines: 1,
+    SystemTime: timestamp(parts.clock.wallMs()),
+    LoggingDriver: 'json-file',
+    CgroupDriver: 'cgroupfs',
+    CgroupVersion: String(machine.cgroupVersion),
+    NEventsListener: parts.events.listeners,
+    KernelVersion: machine.kernel,
+    OperatingSystem: machine.os,
+    OSVersion: '',
+    OSType: 'linux',
+    Architecture: machine.architecture,
+    IndexServerAddress: 'https://index.docker.io/v1/',
+    RegistryConfig: REGISTRY,
+    NCPU: machine.cpus,
+    MemTotal: machine.memoryBytes,
+    GenericResources: null,
+    DockerRootDir: parts.opts.dataRoot,
+    Name: machine.hostname,
+    Labels: [],
+    ServerVersion: ENGINE_VERSION,
+    ...FIXED,
+    SecurityOptions: [...(machine.seccomp ? ['name=seccomp,profile=builtin'] : []), 'name=cgroupns'],
+  };
+}
+
+function containerCounts({ containers }: Engine): Record<string, number> {
+  const statuses = containers.all().map(({ run }) => run.status);
+  const count = (chosen: (status: string) => boolean): number => statuses.filter(chosen).length;
+  return {
+    Containers: statuses.length,
+    ContainersRunning: count((status) => status === 'running' || status === 'restarting'),
+    ContainersPaused: count((status) => status === 'paused'),
+    ContainersStopped: count((status) => !['running', 'paused', 'restarting'].includes(status)),
+  };
+}
+
+function limits({ parts: { machine } }: Engine): Record<string, boolean> {
+  return {
+    MemoryLimit: true,
+    SwapLimit: machine.swapLimit,
+    KernelMemoryTCP: false,
+    CpuCfsPeriod: true,
+    CpuCfsQuota: true,
+    CPUShares: true,
+    CPUSet: true,
+    PidsLimit: true,
+    IPv4Forwarding: readSetting('net/ipv4/ip_forward') === '1',
+    BridgeNfIptables: false,
+    BridgeNfIp6tables: false,
+    OomKillDisable: machine.cgroupVersion === 1,
+  };
+}

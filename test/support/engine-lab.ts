@@ -1,0 +1,156 @@
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ContainerConfig, HostConfig } from '#agent/core/container-types.ts';
+import { unmountUnder } from '#agent/core/linux/mounts.ts';
+import { type Engine, openEngine } from '#agent/core/open-engine.ts';
+import type { ImageSource } from '#agent/core/rootfs.ts';
+import { systemClock } from '#proto/base/clock.ts';
+import { ShoalError } from '#proto/base/errors.ts';
+import { nullLog } from '#proto/base/log.ts';
+import { systemRandom } from '#proto/base/random.ts';
+import { BareNetwork } from './bare-network.ts';
+
+/** Names of the one image there is. */
+const NAMES = ['busybox', 'busybox:latest', 'alpine:3.10'];
+
+/** A machine of its own for one engine: folders, an image made of busybox, a data plane without wires. */
+export class EngineLab implements AsyncDisposable {
+  readonly folder: string;
+  readonly network: BareNetwork;
+  readonly images: ImageSource;
+  readonly held = new Map<string, Set<string>>();
+  readonly instance: string;
+  engine!: Engine;
+
+  private constructor(name: string) {
+    this.folder = mkdtempSync(join(tmpdir(), `shoal-test-${name}-`));
+    this.instance = this.folder.slice(this.folder.lastIndexOf('/') + 1);
+    this.network = new BareNetwork(join(this.folder, 'ns'));
+    makeBusyboxRoot(join(this.folder, 'busybox'));
+    this.images = this.#imageSource();
+  }
+
+  static async open(name: string): Promise<EngineLab> {
+    const lab = new EngineLab(name);
+    await lab.openEngine();
+    return lab;
+  }
+
+  async openEngine(): Promise<Engine> {
+    this.engine = await openEngine(
+      {
+        dataRoot: join(this.folder, 'data'),
+        execRoot: join(this.folder, 'run'),
+        instance: this.instance,
+        spawnWorkers: 2,
+      },
+      { clock: systemClock, random: systemRandom, log: nullLog, images: this.images, net: this.network },
+    );
+    return this.engine;
+  }
+
+  /** Makes a container of the busybox image; give `Cmd` or what else it needs. */
+  async create(
+    config: Partial<ContainerConfig>,
+    hostConfig: HostConfig = {},
+    name?: string,
+  ): Promise<string> {
+    const { id } = await this.engine.containers.create(name, {
+      config: { Image: 'busybox', ...config },
+      hostConfig: { NetworkMode: 'none', ...hostConfig },
+      endpoints: {},
+    });
+    return id;
+  }
+
+  async run(config: Partial<ContainerConfig>, hostConfig: HostConfig = {}, name?: string): Promise<string> {
+    const id = await this.create(config, hostConfig, name);
+    await this.engine.containers.start(id);
+    return id;
+  }
+
+  /** Runs a shell line to its end: its exit code and what it said. */
+  async shell(
+    line: string,
+    config: Partial<ContainerConfig> = {},
+    hostConfig: HostConfig = {},
+  ): Promise<{ code: number; out: string; err: string }> {
+    const id = await this.run({ Cmd: ['sh', '-c', line], ...config }, hostConfig);
+    const { exitCode } = await this.engine.containers.wait(id, 'not-running');
+    const said = await this.said(id);
+    await this.engine.containers.remove(id, { volumes: true });
+    return { code: exitCode, ...said };
+  }
+
+  async said(id: string): Promise<{ out: string; err: string }> {
+    const text = { stdout: '', stderr: '' };
+    for await (const { stream, data } of this.engine.containers.logs(id, {
+      stdout: true,
+      stderr: true,
+      follow: false,
+    }))
+      text[stream] += data.toString();
+    return { out: text.stdout, err: text.stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { id } of this.engine.containers.all())
+      await this.engine.containers.remove(id, { force: true, volumes: true }).catch(() => undefined);
+    await this.engine[Symbol.asyncDispose]();
+    unmountUnder(this.folder);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #imageSource(): ImageSource {
+    const config = { Env: ['PATH=/bin', 'FROM_IMAGE=yes'], Cmd: ['sh'] };
+    return {
+      resolve: (reference) => {
+        if (NAMES.includes(reference) || reference === 'sha256:busybox')
+          return { id: 'sha256:busybox', config };
+        throw new ShoalError(
+          'NOT_FOUND',
+          `No such image: ${reference.includes(':') ? reference : `${reference}:latest`}`,
+        );
+      },
+      layers: () => [join(this.folder, 'busybox')],
+      hold: (image, holder) => void this.held.set(image, (this.held.get(image) ?? new Set()).add(holder)),
+      release: (image, holder) => void this.held.get(image)?.delete(holder),
+    };
+  }
+}
+
+function makeBusyboxRoot(root: string): void {
+  for (const folder of ['bin', 'etc', 'tmp', 'root', 'data', 'mnt', 'opt'])
+    mkdirSync(join(root, folder), { recursive: true });
+  copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
+  for (const name of execFileSync('/bin/busybox', ['--list']).toString().trim().split('\n'))
+    if (name !== 'busybox') symlinkSync('busybox', join(root, 'bin', name));
+  writeFileSync(
+    join(root, 'etc/passwd'),
+    'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\n',
+  );
+  writeFileSync(join(root, 'etc/group'), 'root:x:0:root\ndaemon:x:1:\nstaff:x:50:\n');
+  writeFileSync(join(root, 'data/from-image'), 'content of the image\n');
+}
+
+/** What tests must leave as they found it. */
+export function traces(mark: string): string[] {
+  const groups = readdirSync('/sys/fs/cgroup').flatMap((name) => {
+    try {
+      return readdirSync(join('/sys/fs/cgroup', name, 'shoal')).filter((entry) => entry.includes(mark));
+    } catch {
+      return [];
+    }
+  });
+  return groups;
+}
