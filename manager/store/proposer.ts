@@ -204,7 +204,7 @@ function failureOf(error: unknown): ShoalError {
   const code = codeOf(error);
   if (code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED')
     return new ShoalError('UNAVAILABLE', messageOf(error), { cause: error });
-  return new ShoalError('DEADLINE_EXCEEDED', `${messageOf(error)}: it is not known whether the change was made`, {
-    cause: error,
-  });
+  if (code === 'DEADLINE_EXCEEDED') return error as ShoalError;
+  const message = `${messageOf(error)}: it is not known whether the change was made`;
+  return new ShoalError('DEADLINE_EXCEEDED', message, { cause: error });
 }
