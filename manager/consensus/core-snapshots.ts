@@ -3,7 +3,7 @@ import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { MembershipHistory } from './membership.ts';
 import { OwnSnapshot } from './own-snapshot.ts';
-import type { CorePort, ToCore } from './protocol.ts';
+import type { CorePort, SnapshotToCore } from './protocol.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
 import { SnapshotRestore } from './snapshot-restore.ts';
 import type { State } from './state.ts';
@@ -58,7 +58,7 @@ export class CoreSnapshots {
   }
 
   /** What the main thread says about snapshots. */
-  handle(message: ToCore): void {
+  handle(message: SnapshotToCore): void {
     switch (message.kind) {
       case 'snapshot-begin':
         return this.#own.begin(message.index);

@@ -1,17 +1,10 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import { LIMITS } from '#proto/base/limits.ts';
-import { toChunks, toPieces } from './chunk-stream.ts';
 import type { Consensus, ConsensusStatus, Leadership, Member, StateMachine } from './consensus.ts';
 import { Listeners } from './listeners.ts';
 import { buffersOf, pack, unpack } from './packed.ts';
-import {
-  type Answers,
-  type Failure,
-  failureOf,
-  type HostPort,
-  type Request,
-  type ToHost,
-} from './protocol.ts';
+import type { Answers, Failure, HostPort, OrderedToHost, Request, ToHost } from './protocol.ts';
+import { StateTransfer } from './state-transfer.ts';
 
 /** Data of proposals that wait; as many as the limit of their number says may be small. */
 const PROPOSAL_BYTES_WAITING_MAX = 64 * 1024 * 1024;
@@ -41,6 +34,7 @@ interface WaitingRead {
 export class Face implements Consensus {
   readonly #proposalsWaitingMax: number;
   readonly #modules: FaceModules;
+  readonly #transfer: StateTransfer;
   readonly #started = Promise.withResolvers<void>();
   readonly #leadershipListeners = new Listeners<Leadership>();
   readonly #memberListeners = new Listeners<readonly Member[]>();
@@ -56,11 +50,9 @@ export class Face implements Consensus {
   #bytesWaiting = 0;
   #applied = 0;
   /** Messages behind a restore that is under way: nothing overtakes it. */
-  #held: ToHost[] | undefined;
+  #held: OrderedToHost[] | undefined;
   #leadership: Leadership = { term: 0, leading: false };
   #members: readonly Member[] = [];
-  #pieceWanted: PromiseWithResolvers<void> | undefined;
-  #pieceAwaited: PromiseWithResolvers<Uint8Array | undefined> | undefined;
   #isStarted = false;
   #ended: Error | undefined;
   #stopped: Promise<void> | undefined;
@@ -68,6 +60,7 @@ export class Face implements Consensus {
   constructor(proposalsWaitingMax: number, modules: FaceModules) {
     this.#proposalsWaitingMax = proposalsWaitingMax;
     this.#modules = modules;
+    this.#transfer = new StateTransfer(modules.port, modules.stateMachine);
     modules.port.onMessage((message) => this.#receive(message));
   }
 
@@ -191,39 +184,27 @@ export class Face implements Consensus {
   #receive(message: ToHost): void {
     if (this.#ended !== undefined) return;
     try {
-      if (!this.#receiveUnordered(message)) {
-        if (this.#held === undefined) this.#receiveInOrder(message);
-        else this.#held.push(message);
+      switch (message.kind) {
+        case 'restore-piece':
+          return this.#transfer.piece(message.piece);
+        case 'snapshot-more':
+          return this.#transfer.more();
+        case 'failed':
+          return this.fail(errorOf(message.failure));
+        case 'reply':
+          return this.#takeRequest(message.id)?.resolve(message.answer);
+        case 'denied':
+          return this.#takeRequest(message.id)?.reject(errorOf(message.failure));
+        default:
+          if (this.#held === undefined) this.#receiveInOrder(message);
+          else this.#held.push(message);
       }
     } catch (error) {
       this.fail(error as Error);
     }
   }
 
-  /** What may overtake a restore, or is part of one. */
-  #receiveUnordered(message: ToHost): boolean {
-    switch (message.kind) {
-      case 'restore-piece':
-        this.#pieceAwaited?.resolve(message.piece);
-        return true;
-      case 'snapshot-more':
-        this.#pieceWanted?.resolve();
-        return true;
-      case 'failed':
-        this.fail(errorOf(message.failure));
-        return true;
-      case 'reply':
-        this.#requests.get(message.id)?.resolve(message.answer);
-        return this.#requests.delete(message.id);
-      case 'denied':
-        this.#requests.get(message.id)?.reject(errorOf(message.failure));
-        return this.#requests.delete(message.id);
-      default:
-        return false;
-    }
-  }
-
-  #receiveInOrder(message: ToHost): void {
+  #receiveInOrder(message: OrderedToHost): void {
     switch (message.kind) {
       case 'committed':
         return this.#apply(message.firstIndex, message.terms, unpack(message.data));
@@ -241,7 +222,7 @@ export class Face implements Consensus {
         this.#members = message.members;
         return this.#memberListeners.tell(message.members);
       case 'take-snapshot':
-        return void this.#takeSnapshot();
+        return void this.#transfer.give(this.#applied);
       case 'restore':
         return void this.#restore(message.index);
       case 'started':
@@ -258,7 +239,7 @@ export class Face implements Consensus {
     this.#releaseReads();
   }
 
-  #settleProposals(outcomes: ToHost & { kind: 'outcomes' }): void {
+  #settleProposals(outcomes: OrderedToHost & { kind: 'outcomes' }): void {
     for (const { id, index, term } of outcomes.committed) this.#takeProposal(id)?.resolve({ index, term });
     const lost = 'the change was not made: the lead went to another manager first';
     for (const id of outcomes.lost) this.#takeProposal(id)?.reject(new ShoalError('UNAVAILABLE', lost));
@@ -271,6 +252,12 @@ export class Face implements Consensus {
     for (const id of ids)
       if (what === 'proposal') this.#takeProposal(id)?.reject(error);
       else this.#reads.get(id)?.reject(error);
+  }
+
+  #takeRequest(id: number): PromiseWithResolvers<unknown> | undefined {
+    const waiting = this.#requests.get(id);
+    this.#requests.delete(id);
+    return waiting;
   }
 
   #takeProposal(id: number): WaitingProposal | undefined {
@@ -288,49 +275,14 @@ export class Face implements Consensus {
     for (const { ids } of ready) for (const id of ids) this.#reads.get(id)?.resolve();
   }
 
-  /** The state at this moment, sent as fast as it is taken. */
-  async #takeSnapshot(): Promise<void> {
-    const { port, stateMachine } = this.#modules;
-    try {
-      const pieces = toPieces(stateMachine.snapshot());
-      let piece = ahead(pieces.next());
-      await this.#sendPiece(() => port.post({ kind: 'snapshot-begin', index: this.#applied }));
-      for (let next = await piece; !next.done; next = await piece) {
-        const { value } = next;
-        piece = ahead(pieces.next());
-        await this.#sendPiece(() => port.post({ kind: 'snapshot-piece', piece: value }, [value.buffer]));
-      }
-      port.post({ kind: 'snapshot-end' });
-    } catch (error) {
-      port.post({ kind: 'snapshot-failed', failure: failureOf(error) });
-    }
-  }
-
-  #sendPiece(send: () => void): Promise<void> {
-    this.#pieceWanted = Promise.withResolvers<void>();
-    send();
-    return this.#pieceWanted.promise;
-  }
-
   async #restore(index: number): Promise<void> {
     this.#held = [];
     try {
-      await this.#modules.stateMachine.restore(toChunks(this.#restorePieces()), index);
+      await this.#transfer.take(index);
       this.#applied = index;
-      this.#modules.port.post({ kind: 'restored', index });
       this.#goOn();
     } catch (error) {
       this.fail(error as Error);
-    }
-  }
-
-  async *#restorePieces(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
-      this.#pieceAwaited = Promise.withResolvers<Uint8Array | undefined>();
-      this.#modules.port.post({ kind: 'restore-more' });
-      const piece = await this.#pieceAwaited.promise;
-      if (piece === undefined) return;
-      yield piece;
     }
   }
 
@@ -358,17 +310,10 @@ export class Face implements Consensus {
     this.#proposals.clear();
     this.#requests.clear();
     for (const { reject } of waiting) reject(error);
-    this.#pieceWanted?.reject(error);
-    this.#pieceAwaited?.reject(error);
+    this.#transfer.end(error);
     this.#leadership = { term: this.#leadership.term, leading: false };
     this.#leadershipListeners.tell(this.#leadership);
   }
-}
-
-/** For a promise that is awaited later: that it fails meanwhile is no surprise. */
-function ahead<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined);
-  return promise;
 }
 
 function errorOf({ code, message }: Failure): ShoalError {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { systemClock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
@@ -85,7 +84,7 @@ function startWorker(opts: ConsensusOpts, modules: ConsensusModules, port: Messa
 }
 
 async function stopWorker(worker: Worker, port: MessagePort): Promise<void> {
-  const ended = once(worker, 'exit');
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   tell(worker, { kind: 'close' });
   const cancel = systemClock.timer(CLOSE_GRACE_MS, () => void worker.terminate());
   if (worker.threadId !== -1) await ended;

@@ -54,28 +54,32 @@ export type ToCore =
   /** Tell, in `read`, up to where to apply for a read that starts now. */
   | { readonly kind: 'read'; readonly id: number }
   | { readonly kind: 'request'; readonly id: number; readonly request: Request }
+  | SnapshotToCore;
+
+export type SnapshotToCore =
   /** Our own snapshot, asked for by `take-snapshot`; each piece is answered by `snapshot-more`. */
   | { readonly kind: 'snapshot-begin'; readonly index: number }
   | { readonly kind: 'snapshot-piece'; readonly piece: Uint8Array }
   | { readonly kind: 'snapshot-end' }
   | { readonly kind: 'snapshot-failed'; readonly failure: Failure }
   /** The next piece of the snapshot that is being restored, please. */
-  | { readonly kind: 'restore-more' }
-  | { readonly kind: 'restored'; readonly index: number };
+  | { readonly kind: 'restore-more' };
 
 /** From the loop to the main thread. */
-export type ToHost =
+export type ToHost = OrderedToHost | UnorderedToHost;
+
+/** Waits behind a restore that is under way. */
+export type OrderedToHost =
   /** What was on disk is restored, and the loop runs. */
   | { readonly kind: 'started' }
-  /** The loop could not start, or it found something broken and stopped. The last message. */
-  | { readonly kind: 'failed'; readonly failure: Failure }
-  /** Entries from `firstIndex` on, to apply; and the proposals that this decides. */
+  /** Entries from `firstIndex` on, to apply. */
   | {
       readonly kind: 'committed';
       readonly firstIndex: number;
       readonly terms: Float64Array<ArrayBuffer>;
       readonly data: Packed;
     }
+  /** Of proposals, decided by what was just handed over. */
   | {
       readonly kind: 'outcomes';
       readonly committed: readonly { readonly id: number; readonly index: number; readonly term: number }[];
@@ -92,14 +96,19 @@ export type ToHost =
     }
   /** Reads with these ids may go on once `index` is applied. */
   | { readonly kind: 'read'; readonly ids: readonly number[]; readonly index: number }
-  | { readonly kind: 'reply'; readonly id: number; readonly answer: Answer }
-  | { readonly kind: 'denied'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'leadership'; readonly leadership: Leadership }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   | { readonly kind: 'take-snapshot' }
-  | { readonly kind: 'snapshot-more' }
   /** The whole state is replaced: pieces follow as they are asked for, the last one without data. */
-  | { readonly kind: 'restore'; readonly index: number }
+  | { readonly kind: 'restore'; readonly index: number };
+
+/** May overtake a restore, or is part of one. */
+export type UnorderedToHost =
+  /** The loop could not start, or it found something broken and stopped. The last message. */
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'reply'; readonly id: number; readonly answer: Answer }
+  | { readonly kind: 'denied'; readonly id: number; readonly failure: Failure }
+  | { readonly kind: 'snapshot-more' }
   | { readonly kind: 'restore-piece'; readonly piece: Uint8Array | undefined };
 
 /** One end of the connection between the two. */
