@@ -25,14 +25,15 @@ export function leaversOf(
   context: PlanContext,
 ): Leaving[] {
   if (before === undefined || before === after) return [];
-  const found = new Map<string, Leaving & { addresses: Set<string> }>();
+  const found: Found = new Map();
+  const left = new Set<string>();
   for (const [id, old] of before.endpoints) {
     const now = after?.endpoints.get(id);
-    if (now === old) continue;
-    if (now === undefined) addLeaving(found, context, old, ['udp', 'tcp']);
-    else if (old.active && !now.active) addLeaving(found, context, old, ['udp']);
+    if (now === old || (now !== undefined && !(old.active && !now.active))) continue;
+    addLeaving(found, context, old, now === undefined ? ['udp', 'tcp'] : ['udp']);
+    for (const address of allAddresses(old)) left.add(address);
   }
-  if (found.size > 0) keepCurrent(found, after, context);
+  if (found.size > 0) keepCurrent(found, left, after, context);
   return [...found.values()].filter((leaving) => leaving.addresses.size > 0);
 }
 
@@ -72,10 +73,21 @@ function reachedAt(
   return [...overlay, [NODE_NAMESPACE, meshTarget(mesh, protocol, endpoint.meshAddr)]];
 }
 
+/** As they are written, without a thought. */
+function allAddresses(endpoint: EndpointInfo): string[] {
+  const overlay = endpoint.networks.flatMap((on) => on.addresses);
+  return endpoint.meshAddr === undefined ? overlay : [...overlay, endpoint.meshAddr];
+}
+
 /** An address that a task has now is not forgotten for the sake of one that had it. */
-function keepCurrent(found: Found, after: NetworkState | undefined, context: PlanContext): void {
+function keepCurrent(
+  found: Found,
+  left: ReadonlySet<string>,
+  after: NetworkState | undefined,
+  context: PlanContext,
+): void {
   for (const endpoint of after?.endpoints.values() ?? []) {
-    if (!endpoint.active) continue;
+    if (!endpoint.active || !allAddresses(endpoint).some((address) => left.has(address))) continue;
     for (const protocol of ['tcp', 'udp'] as const)
       for (const [namespace, address] of reachedAt(endpoint, protocol, context))
         found.get(`${namespace} ${protocol}`)?.addresses.delete(address);

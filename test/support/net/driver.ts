@@ -3,6 +3,7 @@
  * IPC what to call.
  */
 
+import { linuxNetMachine, type NetMachine } from '#agent/net/net-machine.ts';
 import type { NodeNetwork } from '#agent/net/node-network.ts';
 import { type NodeNetworkOpts, openNodeNetwork, teardownNodeNetwork } from '#agent/net/open.ts';
 import { systemClock } from '#proto/base/clock.ts';
@@ -19,14 +20,45 @@ log.child = (): Log => log;
 
 const modules = { clock: systemClock, random: systemRandom, log };
 let network: NodeNetwork | undefined;
+const commands: string[] = [];
+
+/** The machine, with every command of ip and bridge written down. */
+function noted(machine: NetMachine): NetMachine {
+  const { commands: real } = machine;
+  const note = (tool: string, lines: readonly string[]): void => {
+    if (tool !== 'nft') commands.push(...lines);
+  };
+  return {
+    ...machine,
+    commands: {
+      run: (netns, tool, lines) => {
+        note(tool, lines);
+        return real.run(netns, tool, lines);
+      },
+      runOnce: (netns, tool, lines) => {
+        note(tool, lines);
+        return real.runOnce(netns, tool, lines);
+      },
+      load: (netns, script) => real.load(netns, script),
+      query: (netns, argv) => real.query(netns, argv),
+      release: (netns) => real.release(netns),
+    },
+  };
+}
 
 const own = {
   open: async (opts: NodeNetworkOpts, dataPathAddr: string): Promise<void> => {
-    network = await openNodeNetwork(opts, { ...modules, dataPathAddr: () => dataPathAddr });
+    network = await openNodeNetwork(opts, {
+      ...modules,
+      dataPathAddr: () => dataPathAddr,
+      machine: noted(linuxNetMachine(modules)),
+    });
   },
   dispose: async (): Promise<void> => await network?.[Symbol.asyncDispose](),
   teardown: (opts: NodeNetworkOpts): Promise<void> => teardownNodeNetwork(opts, modules),
   warnings: (): string[] => warnings.splice(0),
+  /** Commands of ip and bridge since the last call. */
+  commands: (): string[] => commands.splice(0),
   pid: (): number => process.pid,
 };
 export type OwnVerbs = typeof own;

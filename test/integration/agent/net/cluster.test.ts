@@ -1,6 +1,7 @@
 import test from 'ava';
+import { Cluster, lanAddress } from '#test/support/net/cluster.ts';
 import type { Remote } from '#test/support/net/remote.ts';
-import { Cluster, lanAddress, startTask, type Task, Topology } from '#test/support/net/topology.ts';
+import { startTask, type Task, Topology, tellAll } from '#test/support/net/topology.ts';
 
 /*
  * What a cluster's network promises, on three nodes: the same list as the facts were measured with. The tests of this
@@ -25,7 +26,7 @@ test.before(async () => {
   await Promise.all(topology.nodes.map((node) => node.open()));
   ext = topology.probe(topology.ext);
   for (const node of topology.nodes) hosts.set(node.number, topology.probe(node.netns));
-  await cluster.tell(topology);
+  await tellAll(topology, cluster);
   tasks = {
     h1c1: await startTask(topology, 'h1c1', 1, '10.0.1.11'),
     h2c1: await startTask(topology, 'h2c1', 2, '10.0.1.21'),
@@ -55,7 +56,7 @@ async function balanceTo(
     if (known) cluster.endpoint(name, task, false);
   }
   for (const task of members) cluster.endpoint(name, task);
-  await cluster.tell(topology);
+  await tellAll(topology, cluster);
 }
 
 /** Answers to `count` questions, sorted, each with how often it came. */
@@ -228,7 +229,7 @@ test.serial('egress leaves with the address of the node', async (t) => {
 test.serial('two networks with one subnet on one node do not see each other', async (t) => {
   const id = 'net2' as never;
   cluster.networks.set(id, { ...[...cluster.networks.values()][0], id, name: 'other', vni: 4098 } as never);
-  await cluster.tell(topology);
+  await tellAll(topology, cluster);
   const twin = await startTask(topology, 'twin', 1, '10.0.1.11', {
     attachments: [{ networkId: id, address: '10.0.1.11', aliases: [] }],
   });
@@ -252,12 +253,12 @@ test.serial(
       subnet: '10.0.3.0/24',
     };
     cluster.networks.set(id, { ...network, gateway: '10.0.3.1', internal: true } as never);
-    await cluster.tell(topology);
+    await tellAll(topology, cluster);
     const attachments = [{ networkId: id, address: '10.0.3.5', aliases: ['safe'] }];
     const vault = await startTask(topology, 'vault', 1, '10.0.3.5', { attachments });
     cluster.service('vault', '', [{ publishedPort: 8081 }]);
     cluster.endpoint('vault', vault);
-    await cluster.tell(topology);
+    await tellAll(topology, cluster);
     t.is(await get(vault.web, '10.90.0.100', 9_000, { timeoutMs: 500 }), SILENCE);
     t.is(await get(ext, lanAddress(1), 8081), 'vault 10.90.0.100');
     t.is(await get(ext, lanAddress(3), 8081), 'vault 10.90.0.100');
@@ -265,7 +266,7 @@ test.serial(
     t.is(await vault.web.call('askDns', 'example.com', 'A', 'udp'), 'NXDOMAIN');
     cluster.services.delete('vault' as never);
     cluster.endpoints.delete(vault.id);
-    await cluster.tell(topology);
+    await tellAll(topology, cluster);
     await topology.node(1).net('closeSandbox', vault.sandbox.containerId);
   },
 );
@@ -287,14 +288,14 @@ test.serial(
     const networkId = [...cluster.networks.keys()][0] as string;
     await node.net('attach', containerId, { networkId, address: '10.0.1.29', aliases: [] });
     cluster.endpoint('clients', mixed);
-    await cluster.tell(topology);
+    await tellAll(topology, cluster);
     t.is(await get(client.web, '10.0.1.29', 80), 'mixed 10.0.1.13');
     t.is(await get(mixed.web, VIP, 80).then((answer) => answer.split(' ')[1]), '10.0.1.29');
     t.is(await mixed.web.call('askDns', 'web', 'A', 'udp'), VIP);
     t.is(await mixed.web.call('askDns', 'mixed.local', 'A', 'udp'), '172.20.0.2');
     t.is(await get(ext, lanAddress(2), 8089), 'mixed 10.90.0.100');
     cluster.endpoints.delete(mixed.id);
-    await cluster.tell(topology);
+    await tellAll(topology, cluster);
     await node.net('detach', containerId, networkId);
     t.is(await get(ext, lanAddress(2), 8089), 'mixed 10.90.0.100');
     t.is(await mixed.web.call('askDns', 'mixed', 'A', 'udp'), '172.20.0.2');
@@ -307,11 +308,11 @@ test.serial(
 
 test.serial('a service that publishes port 53 does not take the resolver from containers', async (t) => {
   cluster.service('dns', '10.0.1.201', [{ publishedPort: 53 }, { publishedPort: 53, protocol: 'udp' }]);
-  await cluster.tell(topology);
+  await tellAll(topology, cluster);
   t.is(await client.web.call('askDns', 'web', 'A', 'udp'), VIP);
   t.is(await client.web.call('askDns', 'web', 'A', 'tcp'), VIP);
   cluster.services.delete('dns' as never);
-  await cluster.tell(topology);
+  await tellAll(topology, cluster);
 });
 
 test.serial('a task that leaves the balancing and drains loses no request', async (t) => {
@@ -352,7 +353,7 @@ for (const how of ['dispose', 'kill'] as const) {
       const sandboxes = [tasks.h1c1, tasks.h1c2, client].map((task) => task.sandbox);
       await topology.node(1).restart(how, sandboxes);
       t.is(await client.web.call('askDns', 'web', 'A', 'udp'), VIP, 'before any manager has spoken');
-      await cluster.tell(topology);
+      await tellAll(topology, cluster);
       for (const remote of [client.web, ext]) {
         const report = await remote.call<{ answered: number; failed: string[] }>('stopLoad');
         t.deepEqual(report.failed, []);
@@ -375,7 +376,7 @@ test.serial('a node that is removed is forgotten everywhere', async (t) => {
   await balanceTo('web', [tasks.h1c1]);
   cluster.nodes.delete(3);
   cluster.endpoints.delete(tasks.h3c1.id);
-  await cluster.tell(topology);
+  await tellAll(topology, cluster);
   const { netns, execRoot } = topology.node(1);
   const state = [
     topology.run(netns, 'ip route show table all'),

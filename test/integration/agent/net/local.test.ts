@@ -1,7 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Sandbox, SandboxRequest } from '#agent/net/node-network.ts';
+import { lanAddress, NETWORK } from '#test/support/net/cluster.ts';
 import type { Remote } from '#test/support/net/remote.ts';
-import { containerId, lanAddress, NETWORK, Topology } from '#test/support/net/topology.ts';
+import { containerId, Topology } from '#test/support/net/topology.ts';
 
 /*
  * Networks of one machine: bridges, published ports, names; and what a daemon finds when it starts. The tests of this
