@@ -37,14 +37,14 @@ export function openMetrics(): MetricsRegistry {
   };
 }
 
-function counterOver(counter: prom.Counter): Counter {
+function counterOver(counter: prom.Counter<string>): Counter {
   return { inc: (by = 1, labels = {}) => counter.inc(labels, by) };
 }
 
-function gaugeOver(gauge: prom.Gauge): Gauge {
+function gaugeOver(gauge: prom.Gauge<string>): Gauge {
   return { set: (value, labels = {}) => gauge.set(labels, value) };
 }
 
-function histogramOver(histogram: prom.Histogram): Histogram {
+function histogramOver(histogram: prom.Histogram<string>): Histogram {
   return { observe: (value, labels = {}) => histogram.observe(labels, value) };
 }
