@@ -26,11 +26,12 @@ function planSlot(state: ServiceState, slot: Slot, nowMs: number): Plan {
   const active = activeOf(slot);
   if (active.length < 2) return NOTHING;
   const heir = fitTask(state, slot);
-  const kept = heir ?? mostAdvanced(active);
-  const others = active.filter((task) => task !== kept);
+  const others = active.filter((task) => task !== heir);
+  // One is enough to bridge the time until the heir takes over, or is there at all.
+  const bridge = mostAdvanced(others);
   return joinPlans(
     others.map((task): Plan => {
-      const fromMs = heir === undefined ? 0 : mayLeaveAtMs(state, task, heir);
+      const fromMs = task === bridge ? mayLeaveAtMs(state, task, heir) : 0;
       if (fromMs > nowMs) return waitUntil(fromMs);
       return { changes: [{ kind: 'setDesired', taskId: task.id, desired: TaskState.Shutdown }] };
     }),
@@ -43,7 +44,8 @@ function mostAdvanced(tasks: readonly Task[]): Task {
 }
 
 /** When a task may leave to its heir: 0 now, Infinity when that is up to the heir. */
-function mayLeaveAtMs(state: ServiceState, task: Task, heir: Task): number {
+function mayLeaveAtMs(state: ServiceState, task: Task, heir: Task | undefined): number {
+  if (heir === undefined) return Number.POSITIVE_INFINITY;
   if (task.status.state !== TaskState.Running || heir.status.state === TaskState.Running) return 0;
   if (orderOf(state.service) === 'start-first') {
     // A node that no longer suits is not stayed on for want of another one.

@@ -7,7 +7,8 @@ import {
   fitTask,
   inMoveUntilMs,
   inUpdateUntilMs,
-  isUnassigned,
+  isAway,
+  isStillborn,
   isUp,
   outdatedSlots,
   type Progress,
@@ -35,7 +36,7 @@ function planService(state: ServiceState, nowMs: number): Plan {
 function planMoves(progress: Progress): Plan {
   if (progress.state.isGlobal) return NOTHING;
   const misplaced = progress.state.slots.filter((slot) => isMisplaced(progress.state, slot));
-  return begin(progress, misplaced, (slot) => inMoveUntilMs(progress, slot));
+  return begin(progress, inTurn(misplaced), (slot) => inMoveUntilMs(progress, slot));
 }
 
 /** Nothing that fits, and something on a node it should leave. */
@@ -56,20 +57,31 @@ function planUpdate(progress: Progress): Plan {
 
 /** What does not run first, for there is nothing to lose; then what runs; at last what found no node as it was. */
 function inTurn(slots: readonly Slot[]): Slot[] {
-  const turn = (slot: Slot): number => (isUp(slot) ? 1 : isUnassigned(slot) ? 2 : 0);
+  const turn = (slot: Slot): number => (isUp(slot) ? 1 : isStillborn(slot) ? 2 : 0);
   return [...slots].sort((a, b) => turn(a) - turn(b));
 }
 
-/** Starts as many as the parallelism leaves room for, beside the slots that `busyUntilMs` says are under way. */
+/**
+ * Starts as many as the parallelism leaves room for, beside the slots that `busyUntilMs` says are under way. Slots that
+ * are not up for another reason leave no room for more to go down, but may themselves be replaced.
+ */
 function begin(progress: Progress, slots: readonly Slot[], busyUntilMs: (slot: Slot) => number): Plan {
   if (slots.length === 0) return NOTHING;
   const { config, nowMs, state } = progress;
-  const busy = state.slots.map(busyUntilMs).filter((untilMs) => untilMs > nowMs);
+  const busy = new Set<Slot>();
+  const plans: Plan[] = [];
+  for (const slot of state.slots) {
+    const untilMs = busyUntilMs(slot);
+    if (untilMs <= nowMs) continue;
+    busy.add(slot);
+    plans.push(waitUntil(untilMs));
+  }
+  const away = new Set(state.slots.filter((slot) => !busy.has(slot) && isAway(state, slot)));
   const limit = config.parallelism === 0 ? Number.POSITIVE_INFINITY : config.parallelism;
-  const plans: Plan[] = [waitUntil(Math.min(Number.POSITIVE_INFINITY, ...busy))];
-  let begun = busy.length;
+  let begun = busy.size;
   for (const slot of slots) {
-    if (begun >= limit) break;
+    away.delete(slot);
+    if (begun + (isUp(slot) ? away.size : 0) >= limit) break;
     const plan = beginSlot(progress, slot);
     plans.push(plan);
     if (plan.changes.length > 0) begun++;

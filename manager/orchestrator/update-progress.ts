@@ -4,6 +4,7 @@ import { TaskState } from '#proto/types/states.ts';
 import { compareAge, endedAtMs, runningSinceMs } from '#scheduler/slots.ts';
 import type { ServiceState } from './service-state.ts';
 import { activeOf, endedByItself, isAccepting, isUnplaced, type Slot } from './slots.ts';
+import { hasEnded } from './succession.ts';
 
 /*
  * How far the replacing of a service's tasks has come, read from the tasks alone. An update is made of tasks that fit
@@ -106,7 +107,18 @@ export function isUp(slot: Slot): boolean {
   return activeOf(slot).some((task) => task.status.state === TaskState.Running);
 }
 
-/** Whether nothing of the slot ever got as far as a node. */
-export function isUnassigned(slot: Slot): boolean {
-  return activeOf(slot).every((task) => task.status.state < TaskState.Assigned) && activeOf(slot).length > 0;
+/** Whether the slot never was any good yet: its task found no node, and none before it ran. */
+export function isStillborn(slot: Slot): boolean {
+  const active = activeOf(slot);
+  if (active.length === 0 || active.some((task) => task.status.state >= TaskState.Assigned)) return false;
+  return slot.tasks.every((task) => task.status.startedAtMs === undefined);
+}
+
+/**
+ * Whether a slot is not up now but is expected to be soon, so that others must not go down meanwhile. One that is over,
+ * fails again and again, or never found a node, says nothing about when.
+ */
+export function isAway(state: ServiceState, slot: Slot): boolean {
+  if (isUp(slot) || hasEnded(slot) || isStillborn(slot) || !isOpenSlot(state, slot)) return false;
+  return activeOf(slot).every((task) => !task.attempt && !isUnplaced(task));
 }

@@ -1,7 +1,8 @@
 import { failedWith, movedTo } from '#agent/task/status.ts';
 import { nextStep } from '#agent/task/step.ts';
 import { CONTROLLERS } from '#manager/leader/controllers.ts';
-import { lookAround } from '#manager/leader/look.ts';
+import { type Look, lookAround } from '#manager/leader/look.ts';
+import { Wakes } from '#manager/leader/wakes.ts';
 import { applyTransaction } from '#manager/store/apply/transaction.ts';
 import type { Change } from '#manager/store/changes.ts';
 import { Tables } from '#manager/store/tables.ts';
@@ -34,6 +35,7 @@ export class World {
   /** Nodes that do not say how far their network is. */
   readonly mute = new Set<NodeId>();
   readonly #tables = new Tables();
+  readonly #wakes = new Wakes(new Set(CONTROLLERS.flatMap(({ wakesOn }) => wakesOn)));
   #version = 1;
   #wakeAtMs = Number.POSITIVE_INFINITY;
 
@@ -58,6 +60,7 @@ export class World {
     this.#version++;
     const outcome = applyTransaction(this.#tables, { atMs: this.nowMs, expects: [], changes }, this.#version);
     assert('events' in outcome, 'a change of the test is refused');
+    this.#wakes.note({ version: this.#version, events: outcome.events });
     this.invariant(this.view);
   }
 
@@ -149,27 +152,38 @@ export class World {
 
   // What goes on.
 
-  /** Controllers only, once: as many entries as it takes. Gives back what was planned. */
+  /** Controllers only: as many entries as it takes. Gives back what was planned. */
   look(): Change[] {
     const all: Change[] = [];
     for (let looks = 0; looks < LOOKS_MAX; looks++) {
-      const draft = new TablesDraft(this.#tables.copy(), this.#version, this.nowMs);
-      const situation = { nowMs: this.nowMs, networkReady: this.#networkReady() };
-      const look = lookAround(
-        { controllers: CONTROLLERS, roundsMax: 20 },
-        draft,
-        situation,
-        (name, error) => {
-          throw new Error(`controller ${name} failed`, { cause: error });
-        },
-      );
-      assert(look.settled, 'plans come to rest');
-      this.#wakeAtMs = look.wakeAtMs;
-      this.commit(look.changes);
-      if (look.changes.length === 0) return all;
-      all.push(...look.changes);
+      if (this.#wakeAtMs <= this.nowMs) this.#wakes.wakeForEverything();
+      const services = this.#wakes.take();
+      const { changes, wakeAtMs } = this.#lookOnce(services);
+      this.#wakeAtMs = services === undefined ? wakeAtMs : Math.min(this.#wakeAtMs, wakeAtMs);
+      this.commit(changes);
+      all.push(...changes);
+      if (changes.length > 0) continue;
+      // What the loop would have left out is looked at here, and must come to nothing.
+      const missed = this.#lookOnce(undefined);
+      assert(missed.changes.length === 0, `a look at some missed ${JSON.stringify(missed.changes)}`);
+      assert(missed.wakeAtMs >= this.#wakeAtMs, 'a time to wake was missed');
+      return all;
     }
     throw new Error('looking around comes to no end');
+  }
+
+  #lookOnce(services: ReadonlySet<ServiceId> | undefined): Look {
+    const draft = new TablesDraft(this.#tables.copy(), this.#version, this.nowMs);
+    const situation = {
+      nowMs: this.nowMs,
+      networkReady: this.#networkReady(),
+      ...(services ? { services } : {}),
+    };
+    const look = lookAround({ controllers: CONTROLLERS, roundsMax: 20 }, draft, situation, (name, error) => {
+      throw new Error(`controller ${name} failed`, { cause: error });
+    });
+    assert(look.settled, 'plans come to rest');
+    return look;
   }
 
   /** Every agent takes one step with each of its tasks; false when none had any to take. */
