@@ -1,5 +1,7 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { MessageType, type ReadState } from '../src/index.ts';
+import { leaseHolds } from '../src/leader-reads.ts';
 import { PendingReads } from '../src/reads.ts';
 import { Network } from '../testing/index.ts';
 import { type Single, single, singleLeader } from './single.ts';
@@ -174,3 +176,56 @@ test('lease: a vote that the leader asked for is given in spite of it', (t) => {
   network.settle();
   t.is(network.node(2).status().role, 'leader');
 });
+
+test('lease: while it holds nobody else leads, however late messages come and clocks differ within the margin', (t) => {
+  const anyRound = fc.record({
+    order: fc.shuffledSubarray([1, 2, 3], { minLength: 3, maxLength: 3 }),
+    settles: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+  });
+  const anyRounds = fc.array(anyRound, { minLength: 14, maxLength: 14 });
+  const anyHistory = fc.record({
+    before: anyRounds,
+    after: anyRounds,
+    electionTicks: fc.integer({ min: 4, max: 8 }),
+    draws: fc.array(fc.constantFrom(0, 0.5, 0.9), { minLength: 5, maxLength: 5 }),
+  });
+  fc.assert(
+    fc.property(anyHistory, ({ before, after, electionTicks, draws }) => {
+      let drawn = 0;
+      const random = (): number => {
+        drawn += 1;
+        return draws[drawn % draws.length] ?? 0;
+      };
+      const network = new Network({
+        ...LEASE,
+        voters: [1, 2, 3],
+        electionTicks,
+        leaseMarginTicks: 1,
+        random,
+      });
+      network.elect(1);
+      for (const { order } of before) for (const id of order) network.tick(id);
+      // From now on messages may wait, clocks differ by up to a tick, and the leader is cut off.
+      for (const { order, settles } of after) {
+        for (const [at, id] of order.entries()) {
+          network.node(id).tick();
+          if (settles[at]) network.settle();
+          else network.carryOut(id);
+          t.false(leaseAnswers(network, 1) && [2, 3].some((other) => leads(network, other)));
+        }
+        if (settles[0] && settles[1]) network.cut(1);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+function leads(network: Network, id: number): boolean {
+  return network.node(id).status().role === 'leader';
+}
+
+/** Would it answer a read without asking anybody? */
+function leaseAnswers(network: Network, id: number): boolean {
+  const { raft } = network.member(id);
+  return raft.role === 'leader' && leaseHolds(raft);
+}

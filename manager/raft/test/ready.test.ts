@@ -105,22 +105,56 @@ test('async: committed entries are handed out only once they are durable here', 
   t.deepEqual(split(member.node.ready().messages).applies[0]?.entries, entriesOf([1]));
 });
 
-test('async: the report of a write that was overwritten since counts for nothing', (t) => {
+/** A follower whose storage writes only when the test says so. */
+function slowFollower() {
   const member = single({ asyncStorageWrites: true });
-  const append = { type: MessageType.App, from: 2, to: 1, logTerm: 1, index: 1 };
-  const writeOf = (): Message | undefined => split(member.node.ready().messages).writes[0];
-  const own = (write: Message | undefined): Message[] =>
-    (write?.responses ?? []).filter(({ to }) => to === 1);
-  member.node.step({ ...append, term: 2, entries: entriesOf([2, 2]) });
-  const first = writeOf();
-  member.node.step({ ...append, from: 3, term: 3, entries: entriesOf([3]), commit: 2 });
-  const second = writeOf();
-  member.storage.append(first?.entries ?? []);
-  for (const response of own(first)) member.node.step(response);
-  t.deepEqual(split(member.node.ready().messages).applies, [], 'entry 2 of term 3 is not durable yet');
-  member.storage.append(second?.entries ?? []);
-  for (const response of own(second)) member.node.step(response);
-  t.is(split(member.node.ready().messages).applies[0]?.entries?.[0]?.term, 3);
+  const writes: Message[] = [];
+  const handedOut: number[] = [];
+  return {
+    handedOut,
+    receive(message: Partial<Message>, terms: readonly number[] = [], commit = 1): void {
+      const append = { type: MessageType.App, from: 2, to: 1, term: 1, logTerm: 1, index: 1, commit };
+      member.node.step({ ...append, entries: entriesOf(terms), ...message });
+      this.work();
+    },
+    work(): void {
+      if (!member.node.hasReady()) return;
+      const parts = split(member.node.ready().messages);
+      writes.push(...parts.writes);
+      handedOut.push(...parts.applies.flatMap(({ entries = [] }) => entries.map(({ term }) => term)));
+    },
+    writeOne(): void {
+      const write = writes.shift();
+      member.storage.append(write?.entries ?? []);
+      for (const response of write?.responses ?? []) if (response.to === 1) member.node.step(response);
+      this.work();
+    },
+  };
+}
+
+test('async: the report of a write counts for nothing when its entries were overwritten since', (t) => {
+  const follower = slowFollower();
+  follower.receive({ term: 2 }, [2, 2]);
+  follower.receive({ type: MessageType.Vote, from: 3, term: 3, index: 9, logTerm: 9 });
+  follower.receive({ term: 3, from: 3 }, [3, 3], 3);
+  follower.writeOne();
+  follower.writeOne();
+  t.deepEqual(follower.handedOut, [], 'the entries of term 3 are not durable yet');
+  follower.writeOne();
+  t.deepEqual(follower.handedOut, [3, 3]);
+});
+
+test('async: the report of a write of an earlier term counts for nothing, even if its entries are back', (t) => {
+  const follower = slowFollower();
+  follower.receive({ term: 2 }, [2]);
+  follower.receive({ term: 3, from: 3 }, [3]);
+  follower.receive({ term: 4 }, [2], 2);
+  follower.writeOne();
+  t.deepEqual(follower.handedOut, [], 'a write that is still to come takes them away again');
+  follower.writeOne();
+  t.deepEqual(follower.handedOut, []);
+  follower.writeOne();
+  t.deepEqual(follower.handedOut, [2]);
 });
 
 test('step: what only storage may say is not taken from a peer, nor from storage what only peers say', (t) => {

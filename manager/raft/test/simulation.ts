@@ -261,8 +261,8 @@ export class Simulation {
     const what = dice.next();
     if (what < 0.45) this.#deliverOne();
     else if (what < 0.8) this.#workOne();
-    else if (what < 0.87) this.#tickAll();
-    else if (what < 0.93) this.#propose();
+    else if (what < 0.86) this.#tickAll();
+    else if (what < 0.91) this.#propose();
     else if (what < 0.96) this.#read();
     else if (what < 0.985) this.#disturb();
     else this.#changeMembers();
@@ -337,12 +337,14 @@ export class Simulation {
     const context = new Uint8Array(4);
     new DataView(context.buffer).setUint32(0, this.#reads.length);
     this.#reads.push(this.truth.lastIndex);
-    this.#try((node) => node.readIndex(context));
+    // A leader that was replaced without knowing it is the one that could answer wrongly.
+    const { leaders } = this;
+    const member = leaders.length > 0 && this.dice.chance(0.8) ? this.dice.pick(leaders) : undefined;
+    this.#try((node) => node.readIndex(context), member);
   }
 
-  /** Asks any member; it may refuse. */
-  #try(ask: (node: RawNode) => void): void {
-    const { node } = this.dice.pick(this.members);
+  /** Asks a member, any one by default; it may refuse. */
+  #try(ask: (node: RawNode) => void, { node }: SimMember = this.dice.pick(this.members)): void {
     if (node === undefined) return;
     try {
       ask(node);
@@ -358,13 +360,20 @@ export class Simulation {
     const what = dice.below(8);
     if (what === 0) member.crash();
     else if (node === undefined) member.start();
-    else if (what === 1) this.#cut = new Set(IDS.filter(() => dice.chance(0.3)));
+    else if (what === 1) this.#cutOff();
     else if (what === 2) this.#cut = new Set();
     else if (what === 3) member.compact(dice.below(5));
     else if (what === 4) node.leaderGone();
     else if (what === 5) node.transferLeader(dice.pick(IDS));
     else if (what === 6) this.#report(node);
     else node.campaign();
+  }
+
+  /** A leader from all others, or some from the rest. */
+  #cutOff(): void {
+    const { dice, leaders } = this;
+    const some = IDS.filter(() => dice.chance(0.3));
+    this.#cut = new Set(dice.chance(0.5) ? leaders.map(({ id }) => id) : some);
   }
 
   #report(node: RawNode): void {
