@@ -17,6 +17,7 @@ import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { DiskQueue } from './disk-queue.ts';
 import { changeMembership, decodeChange, isConfChange, type MembershipHistory } from './membership.ts';
+import { Outbox } from './outbox.ts';
 import { buffersOf, pack } from './packed.ts';
 import { Proposals } from './proposals.ts';
 import type { CorePort, Failure } from './protocol.ts';
@@ -75,6 +76,7 @@ export class Driver implements Disposable {
   readonly #modules: DriverModules;
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
+  readonly #outbox: Outbox;
   readonly #applying: Applying[] = [];
   #turning = false;
   #stopped = false;
@@ -87,6 +89,7 @@ export class Driver implements Disposable {
   constructor(opts: DriverOpts, modules: DriverModules) {
     this.#opts = opts;
     this.#modules = modules;
+    this.#outbox = new Outbox(modules);
     this.#reads = new Reads(modules.random.bytes(8), {
       ask: (context) => this.#askRead(context),
       answer: (ids, index) => modules.port.post({ kind: 'read', ids, index }),
@@ -142,7 +145,7 @@ export class Driver implements Disposable {
     this.run(() => {
       for (const response of responses)
         if (response.to === this.#opts.raftId) this.#modules.node.step(response);
-        else this.#modules.transport.send(response);
+        else this.#outbox.send(response);
     });
   }
 
@@ -205,6 +208,7 @@ export class Driver implements Disposable {
   [Symbol.dispose](): void {
     this.#stopped = true;
     this.#cancelSuccession?.();
+    this.#outbox[Symbol.dispose]();
   }
 
   /** Our place among the voters that may follow a leader. */
@@ -228,7 +232,7 @@ export class Driver implements Disposable {
     for (const message of ready.messages) {
       if (message.to === LOCAL_APPEND) this.#modules.disk.add(message);
       else if (message.to === LOCAL_APPLY) this.#handOver(message);
-      else this.#modules.transport.send(message);
+      else this.#outbox.send(message);
     }
     if (ready.softState !== undefined) this.#role = ready.softState.role;
     this.#noteLeadership(
