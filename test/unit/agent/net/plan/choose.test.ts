@@ -1,0 +1,133 @@
+import test from 'ava';
+import type { PortBinding, SandboxRequest } from '#agent/net/node-network.ts';
+import {
+  type ChoiceFacts,
+  chooseSandbox,
+  freeSubnet,
+  LOCAL_POOLS,
+  meetsSocket,
+  rewired,
+} from '#agent/net/plan/choose.ts';
+import { Cluster, NETWORK } from '#test/support/net/cluster.ts';
+import { BRIDGE, idOf, onBridge, onOverlay } from '#test/support/net/plan-input.ts';
+
+function factsOf(more: Partial<ChoiceFacts> = {}): ChoiceFacts {
+  return {
+    sandboxes: new Map(),
+    locals: new Map([[BRIDGE.id, BRIDGE]]),
+    isForeign: () => false,
+    addresses: ['10.90.0.1'],
+    dynamicPorts: [40_000, 40_002],
+    lastSlot: 0,
+    lastPort: 0,
+    ...more,
+  };
+}
+
+function having(...records: readonly ReturnType<typeof onBridge>[]): Partial<ChoiceFacts> {
+  return { sandboxes: new Map(records.map((record) => [record.containerId, record])) };
+}
+
+function requestOf(more: Partial<SandboxRequest> = {}): SandboxRequest {
+  return {
+    containerId: idOf('c'),
+    names: ['web'],
+    attachments: [{ networkId: BRIDGE.id, aliases: [] }],
+    ports: [],
+    mesh: false,
+    ...more,
+  };
+}
+
+function port(hostPort: number, more: Partial<PortBinding> = {}): PortBinding {
+  return { protocol: 'tcp', containerPort: 80, hostPort, hostIp: '', ...more };
+}
+
+test('addresses: the lowest that is free, with a MAC made from it', (t) => {
+  const facts = factsOf(having(onBridge('a', '172.18.0.2'), onBridge('b', '172.18.0.4')));
+  const [on] = chooseSandbox(requestOf(), facts).attachments;
+  t.is(on?.address, '172.18.0.3/16');
+  t.is(on?.mac, '02:42:ac:12:00:03');
+});
+
+test('addresses: a subnet without a free one says so in Docker’s words', (t) => {
+  const tiny = { ...BRIDGE, subnet: '172.18.0.0/30' };
+  const facts = factsOf({ ...having(onBridge('a', '172.18.0.2')), locals: new Map([[BRIDGE.id, tiny]]) });
+  t.throws(() => chooseSandbox(requestOf(), facts), {
+    message: `no available IPv4 addresses on this network's address pools: mine (${BRIDGE.id})`,
+  });
+});
+
+test('slots: the one after the last chosen, and only where there is a gateway interface', (t) => {
+  const cluster = new Cluster([1, 2]).stateFor(1);
+  const facts = factsOf({ cluster, ...having(onOverlay('a', '10.0.1.11', 8)), lastSlot: 7 });
+  const attachments = [{ networkId: NETWORK.id, address: '10.0.1.12', aliases: [] }];
+  t.is(chooseSandbox(requestOf({ attachments }), facts).slot, 9);
+  t.is(chooseSandbox(requestOf({ mesh: true }), facts).slot, 9);
+  t.is(chooseSandbox(requestOf(), facts).slot, undefined);
+  t.is(chooseSandbox(requestOf({ mesh: true }), { ...facts, lastSlot: 255 }).slot, 1);
+});
+
+test('slots: kept while a network comes, and given back with the last overlay network', (t) => {
+  const cluster = new Cluster([1, 2]).stateFor(1);
+  const facts = factsOf({ cluster, lastSlot: 4 });
+  const before = onBridge('a', '172.18.0.2');
+  const joined = rewired(before, { add: { networkId: NETWORK.id, address: '10.0.1.9', aliases: [] } }, facts);
+  t.is(joined.slot, 5);
+  t.is(joined.attachments[1]?.number, 1);
+  t.is(rewired(joined, { remove: NETWORK.id }, facts).slot, undefined);
+});
+
+test('ports: taken by a container, by a service of the cluster, or by a process of the node', (t) => {
+  const holder = { ...onBridge('a', '172.18.0.2'), ports: [port(8080)] };
+  const cluster = new Cluster([1]);
+  cluster.service('web', '10.0.1.200', [{ publishedPort: 8081 }]);
+  const facts = factsOf({
+    ...having(holder),
+    cluster: cluster.stateFor(1),
+    isForeign: (one) => one.hostPort === 8082,
+  });
+  const prefix = `driver failed programming external connectivity on endpoint web (${idOf('c')}): `;
+  const refusal = (wanted: PortBinding): string | undefined =>
+    t.throws(() => chooseSandbox(requestOf({ ports: [wanted] }), facts))?.message;
+  t.is(refusal(port(8080)), `${prefix}Bind for 0.0.0.0:8080 failed: port is already allocated`);
+  t.is(
+    refusal(port(8080, { hostIp: '127.0.0.1' })),
+    `${prefix}Bind for 127.0.0.1:8080 failed: port is already allocated`,
+  );
+  t.is(refusal(port(8081)), `${prefix}Bind for 0.0.0.0:8081 failed: port is already allocated`);
+  t.is(
+    refusal(port(8082)),
+    `${prefix}failed to bind host port for 0.0.0.0:8082:80/tcp: address already in use`,
+  );
+  t.notThrows(() => chooseSandbox(requestOf({ ports: [port(8080, { protocol: 'udp' })] }), facts));
+});
+
+test('ports: a free one is the next of the range that nobody has, the same request included', (t) => {
+  const facts = factsOf({ isForeign: (one) => one.hostPort === 40_001 });
+  const { ports } = chooseSandbox(requestOf({ ports: [port(0), port(0)] }), facts);
+  t.deepEqual(
+    ports.map((one) => one.hostPort),
+    [40_000, 40_002],
+  );
+  const next = chooseSandbox(requestOf({ ports: [port(0)] }), { ...facts, lastPort: 40_002 });
+  t.is(next.ports[0]?.hostPort, 40_000);
+  t.throws(() => chooseSandbox(requestOf({ ports: [port(0), port(0), port(0)] }), facts), {
+    message: 'all ports are allocated',
+  });
+});
+
+test('ports: resolvers at loopback addresses of their own are in nobody’s way', (t) => {
+  t.false(meetsSocket(port(53), { address: '127.0.0.53', port: 53 }));
+  t.true(meetsSocket(port(53), { address: '127.0.0.1', port: 53 }));
+  t.true(meetsSocket(port(53), { address: '0'.repeat(32), port: 53 }));
+  t.true(meetsSocket(port(53, { hostIp: '10.90.0.1' }), { address: '0.0.0.0', port: 53 }));
+  t.false(meetsSocket(port(53, { hostIp: '10.90.0.1' }), { address: '10.90.0.2', port: 53 }));
+});
+
+test('subnets: the first piece of the pools that meets nothing in use', (t) => {
+  t.is(freeSubnet(LOCAL_POOLS, []), '172.17.0.0/16');
+  t.is(freeSubnet(LOCAL_POOLS, ['172.17.3.0/24', '172.18.0.0/15']), '172.20.0.0/16');
+  t.is(freeSubnet([{ base: '10.10.0.0/16', bits: 24 }], ['10.10.0.0/23']), '10.10.2.0/24');
+  t.throws(() => freeSubnet([{ base: '10.10.0.0/24', bits: 24 }], ['10.0.0.0/8']));
+});
