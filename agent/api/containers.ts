@@ -154,8 +154,8 @@ function wait({ containers }: Engine, { params, query, signal }: ApiRequest): Re
 }
 
 async function* waitBody(waiting: ReturnType<Container['wait']>): AsyncGenerator<string> {
-  const { exitCode, error } = await waiting;
-  yield `${JSON.stringify({ StatusCode: exitCode, ...(error ? { Error: { Message: error } } : {}) })}\n`;
+  const { exitCode } = await waiting;
+  yield `${JSON.stringify({ StatusCode: exitCode })}\n`;
 }
 
 function resize({ containers }: Engine, { params, query }: ApiRequest): Reply {

@@ -20,6 +20,7 @@ export function systemRoutes(modules: SystemModules): Route[] {
     { method: 'HEAD', path: '/_ping', handle: () => ping(modules, '') },
     { method: 'GET', path: '/version', handle: () => json(versionView(modules.engine)) },
     { method: 'GET', path: '/info', handle: async () => json(await info(modules)) },
+    { method: 'GET', path: '/plugins', handle: () => json([]) },
     { method: 'GET', path: '/system/df', handle: (request) => df(modules, request) },
   ];
 }

@@ -24,37 +24,75 @@ export interface Attachment {
  * somebody wants it and before the process is let go, so that no output is missed.
  */
 export class ContainerIo {
-  /** Standard input closes when the first client that feeds it ends. */
+  readonly #stdinOnce: boolean;
+  #session: Session;
+
+  /** `stdinOnce`: standard input closes when the first client that feeds it ends. */
+  constructor(opts: { stdinOnce: boolean }) {
+    this.#stdinOnce = opts.stdinOnce;
+    this.#session = new Session(opts.stdinOnce);
+  }
+
+  /** `path`: where conmon listens, when the container runs already. */
+  attach(path: string | undefined): Attachment {
+    const attachment = this.#session.attach();
+    if (path !== undefined) this.#session.connect(path);
+    return attachment;
+  }
+
+  get isWanted(): boolean {
+    return this.#session.isWanted;
+  }
+
+  connect(path: string): void {
+    this.#session.connect(path);
+  }
+
+  /** The process has ended, or never was. Who is attached still gets what it said; the next run is another matter. */
+  finish(): void {
+    this.#session.finish();
+    this.#session = new Session(this.#stdinOnce);
+  }
+
+  /** The engine stops: the container runs on, nobody here listens to it any more. */
+  close(): void {
+    this.#session.close();
+  }
+
+  /** From now on nobody makes the container wait: who is too far behind is cut off. Before it is killed. */
+  stopWaiting(): void {
+    this.#session.stopWaiting();
+  }
+}
+
+/** The streams of one run of a container. */
+class Session {
   readonly #stdinOnce: boolean;
   readonly #clients = new Set<Client>();
   #connection: PacketSocket | undefined;
   /** Resolves with the next connection, or with nothing when there will be none. */
   #next = Promise.withResolvers<PacketSocket | undefined>();
 
-  constructor(opts: { stdinOnce: boolean }) {
-    this.#stdinOnce = opts.stdinOnce;
-  }
-
-  /** `path`: where conmon listens, when the container runs already. */
-  attach(path: string | undefined): Attachment {
-    const client = new Client(() => this.#resumeIfAllKeepUp());
-    this.#clients.add(client);
-    if (path !== undefined) this.connect(path);
-    return {
-      output: client,
-      write: async (data) => {
-        const connection = this.#connection ?? (await this.#next.promise);
-        await connection?.write(data).catch(() => undefined);
-      },
-      endInput: async () => {
-        if (this.#stdinOnce) (this.#connection ?? (await this.#next.promise))?.socket.end();
-      },
-      close: () => this.#leave(client),
-    };
+  constructor(stdinOnce: boolean) {
+    this.#stdinOnce = stdinOnce;
   }
 
   get isWanted(): boolean {
     return this.#clients.size > 0;
+  }
+
+  attach(): Attachment {
+    const client = new Client(() => this.#resumeIfAllKeepUp());
+    this.#clients.add(client);
+    const connection = async (): Promise<PacketSocket | undefined> => this.#connection ?? this.#next.promise;
+    return {
+      output: client,
+      write: async (data) => (await connection())?.write(data).catch(() => undefined),
+      endInput: async () => {
+        if (this.#stdinOnce) (await connection())?.socket.end();
+      },
+      close: () => this.#leave(client),
+    };
   }
 
   connect(path: string): void {
@@ -69,13 +107,16 @@ export class ContainerIo {
     connection.socket.once('close', () => this.#ended(connection));
   }
 
-  /** The container was not started after all, or is gone: nobody will hear anything. */
+  /** A connection ends by itself when conmon has gone and everything was read. */
   finish(): void {
-    if (this.#connection) this.#connection.socket.destroy();
-    else this.#endAll();
+    if (this.#connection === undefined) this.#endAll();
   }
 
-  /** From now on nobody makes the container wait: who is too far behind is cut off. Before it is killed. */
+  close(): void {
+    this.#endAll();
+    this.#connection?.socket.destroy();
+  }
+
   stopWaiting(): void {
     for (const client of this.#clients) if (client.bytesBehind > BEHIND_BYTES_MAX) this.#leave(client);
     this.#connection?.socket.resume();
@@ -89,7 +130,6 @@ export class ContainerIo {
 
   #endAll(): void {
     this.#next.resolve(undefined);
-    this.#next = Promise.withResolvers();
     for (const client of this.#clients) client.end();
     this.#clients.clear();
   }
@@ -114,11 +154,10 @@ export class ContainerIo {
     this.#clients.delete(client);
     this.#resumeIfAllKeepUp();
     // Closing the connection closes the input of a container that closes it once: others may still be to come.
-    if (this.#clients.size === 0 && !this.#stdinOnce) {
-      const connection = this.#connection;
-      this.#connection = undefined;
-      connection?.socket.destroy();
-    }
+    if (this.#clients.size > 0 || this.#stdinOnce) return;
+    const connection = this.#connection;
+    this.#connection = undefined;
+    connection?.socket.destroy();
   }
 }
 

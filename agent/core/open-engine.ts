@@ -91,7 +91,7 @@ export async function openEngine(opts: EngineOpts, modules: EngineModules): Prom
   const creator = new Creator(parts);
   await recover(parts, { creator, starter, exits, remover, onStarted });
   watchExits(parts, exits, stack);
-  stack.defer(() => stopHealthChecks(parts));
+  stack.defer(() => letGo(parts));
   const containers = new ContainerEngine(parts, { creator, starter, exits, remover, execs, onStarted });
   const membership = new NetworkMembership(parts, { bundles });
   const updater = new Updater(parts, { starter });
@@ -204,8 +204,11 @@ function watchExits(parts: EngineParts, exits: Exits, stack: AsyncDisposableStac
   exits.watchSupervisors();
 }
 
-function stopHealthChecks(parts: EngineParts): void {
-  for (const container of parts.containers.all()) container.stopHealth?.();
+function letGo(parts: EngineParts): void {
+  for (const container of parts.containers.all()) {
+    container.stopHealth?.();
+    container.io.close();
+  }
 }
 
 function engineId({ state, random }: EngineParts): string {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, HostConfig } from '#agent/core/container-types.ts';
-import { unmountUnder } from '#agent/core/linux/mounts.ts';
+import { readCgroupLayout } from '#agent/core/linux/cgroup-layout.ts';
+import { readMounts, unmountUnder } from '#agent/core/linux/mounts.ts';
 import { type Engine, openEngine } from '#agent/core/open-engine.ts';
 import type { ImageSource } from '#agent/core/rootfs.ts';
 import { systemClock } from '#proto/base/clock.ts';
@@ -32,16 +34,21 @@ export class EngineLab implements AsyncDisposable {
   readonly instance: string;
   engine!: Engine;
 
-  private constructor(name: string) {
-    this.folder = mkdtempSync(join(tmpdir(), `shoal-test-${name}-`));
+  private constructor(folder: string) {
+    this.folder = folder;
     this.instance = this.folder.slice(this.folder.lastIndexOf('/') + 1);
     this.network = new BareNetwork(join(this.folder, 'ns'));
-    makeBusyboxRoot(join(this.folder, 'busybox'));
+    if (!existsSync(join(folder, 'busybox'))) makeBusyboxRoot(join(folder, 'busybox'));
     this.images = this.#imageSource();
   }
 
-  static async open(name: string): Promise<EngineLab> {
-    const lab = new EngineLab(name);
+  static open(name: string): Promise<EngineLab> {
+    return EngineLab.at(mkdtempSync(join(tmpdir(), `shoal-test-${name}-`)));
+  }
+
+  /** In a folder that another lab, perhaps of another process, has used before. */
+  static async at(folder: string): Promise<EngineLab> {
+    const lab = new EngineLab(folder);
     await lab.openEngine();
     return lab;
   }
@@ -107,6 +114,11 @@ export class EngineLab implements AsyncDisposable {
     for (const { id } of this.engine.containers.all())
       await this.engine.containers.remove(id, { force: true, volumes: true }).catch(() => undefined);
     await this.engine[Symbol.asyncDispose]();
+    this.destroy();
+  }
+
+  /** For when the engine is gone already. */
+  destroy(): void {
     unmountUnder(this.folder);
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -143,14 +155,34 @@ function makeBusyboxRoot(root: string): void {
   writeFileSync(join(root, 'data/from-image'), 'content of the image\n');
 }
 
-/** What tests must leave as they found it. */
+/** What a test must not leave behind: mounts, control groups and processes that bear its mark. */
 export function traces(mark: string): string[] {
-  const groups = readdirSync('/sys/fs/cgroup').flatMap((name) => {
-    try {
-      return readdirSync(join('/sys/fs/cgroup', name, 'shoal')).filter((entry) => entry.includes(mark));
-    } catch {
-      return [];
-    }
-  });
-  return groups;
+  const mounts = readMounts().filter(({ target }) => target.includes(mark));
+  const groups = readCgroupLayout().roots.flatMap((root) =>
+    groupsIn(join(root, 'shoal'))
+      .filter((name) => name.includes(mark))
+      .map((name) => join(root, 'shoal', name)),
+  );
+  const processes = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(mark));
+  return [
+    ...mounts.map(({ target }) => `mount ${target}`),
+    ...groups,
+    ...processes.map((pid) => `process ${pid}`),
+  ];
+}
+
+function groupsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
 }
