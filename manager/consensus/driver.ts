@@ -18,9 +18,9 @@ import type { Random } from '#proto/base/random.ts';
 import type { DiskQueue } from './disk-queue.ts';
 import { changeMembership, decodeChange, isConfChange, type MembershipHistory } from './membership.ts';
 import { Outbox } from './outbox.ts';
-import { buffersOf, pack } from './packed.ts';
+import { pack, toHandOver } from './packed.ts';
 import { Proposals } from './proposals.ts';
-import type { CorePort, Failure } from './protocol.ts';
+import type { CorePort, Failure, TermRun } from './protocol.ts';
 import { Reads } from './reads.ts';
 import type { Transport } from './transport.ts';
 
@@ -185,7 +185,7 @@ export class Driver implements Disposable {
   replaced(index: number, term: number): void {
     this.#handed = { index, term };
     const outcomes = this.#proposals.replaced(index, term);
-    this.#modules.port.post({ kind: 'outcomes', ...outcomes });
+    this.#modules.port.post({ kind: 'outcomes', outcomes });
   }
 
   /**
@@ -256,12 +256,12 @@ export class Driver implements Disposable {
     const changes = entries.filter(isConfChange);
     for (const entry of changes) this.#changeMembers(entry);
     const data = pack(entries.map((entry) => (isConfChange(entry) ? NO_BYTES : entry.data)));
-    const terms = Float64Array.from(entries, (entry) => entry.term);
-    const { port } = this.#modules;
     const firstIndex = (entries[0] as Entry).index;
-    port.post({ kind: 'committed', firstIndex, terms, data }, [...buffersOf(data), terms.buffer]);
     const outcomes = this.#proposals.applied(entries);
-    if (outcomes.committed.length + outcomes.lost.length > 0) port.post({ kind: 'outcomes', ...outcomes });
+    this.#modules.port.post(
+      { kind: 'committed', firstIndex, terms: termRuns(entries), data, outcomes },
+      toHandOver(data),
+    );
     const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
     this.#applying.push({ index: last.index, bytes, responses: message.responses ?? [] });
     this.#handed = { index: last.index, term: last.term };
@@ -317,4 +317,14 @@ export class Driver implements Disposable {
     const failure: Failure = { code: 'UNAVAILABLE', message };
     this.#modules.port.post({ kind: 'refused', what, ids, failure });
   }
+}
+
+function termRuns(entries: readonly Entry[]): TermRun[] {
+  const runs: { term: number; count: number }[] = [];
+  for (const { term } of entries) {
+    const last = runs.at(-1);
+    if (last?.term === term) last.count += 1;
+    else runs.push({ term, count: 1 });
+  }
+  return runs;
 }

@@ -1,9 +1,17 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import { LIMITS } from '#proto/base/limits.ts';
-import type { Consensus, ConsensusStatus, Leadership, Member, StateMachine } from './consensus.ts';
+import type {
+  CommittedEntry,
+  Consensus,
+  ConsensusStatus,
+  Leadership,
+  Member,
+  StateMachine,
+} from './consensus.ts';
 import { Listeners } from './listeners.ts';
-import { buffersOf, pack, unpack } from './packed.ts';
-import type { Answers, Failure, HostPort, OrderedToHost, Request, ToHost } from './protocol.ts';
+import { pack, toHandOver, unpack } from './packed.ts';
+import type { Outcomes } from './proposals.ts';
+import type { Answers, Failure, HostPort, OrderedToHost, Request, TermRun, ToHost } from './protocol.ts';
 import { StateTransfer } from './state-transfer.ts';
 
 /** Data of proposals that wait; as many as the limit of their number says may be small. */
@@ -164,7 +172,7 @@ export class Face implements Consensus {
     const data = pack(datas);
     const firstId = this.#lastId - datas.length + 1;
     if (this.#ended === undefined)
-      this.#modules.port.post({ kind: 'propose', firstId, data }, buffersOf(data));
+      this.#modules.port.post({ kind: 'propose', firstId, data }, toHandOver(data));
   }
 
   #ask<R extends Request>(request: R): Promise<Answers[R['ask']]> {
@@ -207,9 +215,10 @@ export class Face implements Consensus {
   #receiveInOrder(message: OrderedToHost): void {
     switch (message.kind) {
       case 'committed':
-        return this.#apply(message.firstIndex, message.terms, unpack(message.data));
+        this.#apply(message.firstIndex, message.terms, unpack(message.data));
+        return this.#settleProposals(message.outcomes);
       case 'outcomes':
-        return this.#settleProposals(message);
+        return this.#settleProposals(message.outcomes);
       case 'refused':
         return this.#refuse(message.what, message.ids, errorOf(message.failure));
       case 'read':
@@ -231,15 +240,18 @@ export class Face implements Consensus {
     }
   }
 
-  #apply(firstIndex: number, terms: Float64Array, datas: readonly Uint8Array[]): void {
-    const entries = datas.map((data, at) => ({ index: firstIndex + at, term: terms[at] as number, data }));
+  #apply(firstIndex: number, terms: readonly TermRun[], datas: readonly Uint8Array[]): void {
+    const entries: CommittedEntry[] = [];
+    for (const { term, count } of terms)
+      for (let left = count; left > 0; left -= 1)
+        entries.push({ index: firstIndex + entries.length, term, data: datas[entries.length] as Uint8Array });
     this.#modules.stateMachine.apply(entries);
     this.#applied = firstIndex + entries.length - 1;
     this.#modules.port.post({ kind: 'applied', index: this.#applied });
     this.#releaseReads();
   }
 
-  #settleProposals(outcomes: OrderedToHost & { kind: 'outcomes' }): void {
+  #settleProposals(outcomes: Outcomes): void {
     for (const { id, index, term } of outcomes.committed) this.#takeProposal(id)?.resolve({ index, term });
     const lost = 'the change was not made: the lead went to another manager first';
     for (const id of outcomes.lost) this.#takeProposal(id)?.reject(new ShoalError('UNAVAILABLE', lost));

@@ -1,5 +1,5 @@
-/** A proposal in the log, whose outcome is open. */
-interface Waiting {
+/** A proposal in the log. */
+export interface PlacedProposal {
   readonly id: number;
   readonly index: number;
   readonly term: number;
@@ -7,7 +7,7 @@ interface Waiting {
 
 /** What became of proposals. `unknown`: a snapshot took the place of the entries that would have told. */
 export interface Outcomes {
-  readonly committed: readonly Waiting[];
+  readonly committed: readonly PlacedProposal[];
   readonly lost: readonly number[];
   readonly unknown: readonly number[];
 }
@@ -18,7 +18,7 @@ export interface Outcomes {
  * committed, every later index holds that term or more: what waits there from an earlier term is lost as well.
  */
 export class Proposals {
-  readonly #waiting = new Map<number, Waiting[]>();
+  readonly #waiting = new Map<number, PlacedProposal[]>();
   #appliedTerm = 0;
   #count = 0;
 
@@ -36,7 +36,7 @@ export class Proposals {
 
   /** What these applied entries decide; to be told of every entry, in order. */
   applied(entries: readonly { readonly index: number; readonly term: number }[]): Outcomes {
-    const committed: Waiting[] = [];
+    const committed: PlacedProposal[] = [];
     const lost: number[] = [];
     for (const { index, term } of entries) {
       for (const waiting of this.#take(index))
@@ -56,7 +56,7 @@ export class Proposals {
     return { committed, lost, unknown };
   }
 
-  #take(index: number): readonly Waiting[] {
+  #take(index: number): readonly PlacedProposal[] {
     const there = this.#waiting.get(index);
     if (there === undefined) return [];
     this.#waiting.delete(index);

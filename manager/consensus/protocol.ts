@@ -1,6 +1,7 @@
 import { codeOf, type FailureCode, messageOf } from '#proto/base/errors.ts';
 import type { Leadership, Member, MemberStatus } from './consensus.ts';
 import type { Packed } from './packed.ts';
+import type { Outcomes } from './proposals.ts';
 
 /*
  * What the main thread and the Raft loop say to each other. Order is kept in both directions, and everything that may
@@ -65,6 +66,12 @@ export type SnapshotToCore =
   /** The next piece of the snapshot that is being restored, please. */
   | { readonly kind: 'restore-more' };
 
+/** So many entries in a row have this term. */
+export interface TermRun {
+  readonly term: number;
+  readonly count: number;
+}
+
 /** From the loop to the main thread. */
 export type ToHost = OrderedToHost | UnorderedToHost;
 
@@ -72,21 +79,15 @@ export type ToHost = OrderedToHost | UnorderedToHost;
 export type OrderedToHost =
   /** What was on disk is restored, and the loop runs. */
   | { readonly kind: 'started' }
-  /** Entries from `firstIndex` on, to apply. */
+  /** Entries from `firstIndex` on, to apply, and the proposals that this decides. */
   | {
       readonly kind: 'committed';
       readonly firstIndex: number;
-      readonly terms: Float64Array<ArrayBuffer>;
+      readonly terms: readonly TermRun[];
       readonly data: Packed;
+      readonly outcomes: Outcomes;
     }
-  /** Of proposals, decided by what was just handed over. */
-  | {
-      readonly kind: 'outcomes';
-      readonly committed: readonly { readonly id: number; readonly index: number; readonly term: number }[];
-      /** Will never be committed. */
-      readonly lost: readonly number[];
-      readonly unknown: readonly number[];
-    }
+  | { readonly kind: 'outcomes'; readonly outcomes: Outcomes }
   /** These proposals never reached the log, or these reads are given up. */
   | {
       readonly kind: 'refused';

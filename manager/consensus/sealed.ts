@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assert } from '#proto/base/assert.ts';
 import { ShoalError } from '#proto/base/errors.ts';
@@ -114,13 +114,14 @@ export function alignUp(bytes: number, unit: number): number {
 
 /** Seals and opens the records of one file. */
 export class Sealer {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
   readonly #seed: number;
   readonly #nonce = Buffer.alloc(12);
 
   constructor(kind: FileKind, header: FileHeader, keys: KeyRing) {
     const secret = keys.find(header.keyId).secret;
-    this.#key = new Uint8Array(hkdfSync('sha256', secret, header.salt, `shoal ${kind.magic}`, 32));
+    const key = hkdfSync('sha256', secret, header.salt, `shoal ${kind.magic}`, 32);
+    this.#key = createSecretKey(new Uint8Array(key));
     this.#seed = crc32(header.salt);
   }
 
