@@ -24,8 +24,9 @@ export const release: Controller = {
   },
 };
 
+/** Requests go to tasks that run; one that does not run yet never will get any, and stops by itself. */
 function waitsForRelease(task: Task): boolean {
-  return isLeaving(task) && !task.released && !isDead(task);
+  return isLeaving(task) && !task.released && task.status.state === TaskState.Running;
 }
 
 function letGo(task: Task): Change {
@@ -48,8 +49,6 @@ function networkUsers(view: StoreView): NetworkUsers {
 }
 
 function isReleased(view: StoreView, situation: Situation, users: NetworkUsers, task: Task): boolean {
-  // Requests go to tasks that run. One that does not yet never will get any: it is leaving already.
-  if (task.status.state < TaskState.Running) return true;
   const balancing = balancingNodes(view, users, task);
   if (balancing.length === 0) return true;
   // A version that only this draft knows is not final.

@@ -38,6 +38,22 @@ test('addresses: a new task gets one that was not used lately', (t) => {
   t.deepEqual(addresses(world, web), ['10.0.1.5/24']);
 });
 
+test('addresses: when the search comes round, it passes what was used lately', (t) => {
+  const { world, web } = cluster(1, subnet('10.7.0.0/28'));
+  for (const task of world.running(web)) world.report(task, { state: TaskState.Failed });
+  world.advance(10_000);
+  const other = world.service('other', { task: { ...ATTACHED, container: { image: 'other:1' } } });
+  world.settle();
+  t.deepEqual(addresses(world, web), ['10.7.0.4/28']);
+  t.deepEqual(addresses(world, other), ['10.7.0.6/28']);
+  for (let round = 2; round < 11; round++) {
+    world.image(other, `other:${round}`);
+    world.advance(60_000);
+  }
+  // Behind .14 the search begins anew: .3 was the failed task's, .4 is taken, .5 the other service's virtual address.
+  t.deepEqual(addresses(world, other), ['10.7.0.6/28']);
+});
+
 test('addresses: what was used lately is given when nothing else is left', (t) => {
   const { world, web } = cluster(1, subnet('10.7.0.0/29'));
   const seen = new Set(addresses(world, web));

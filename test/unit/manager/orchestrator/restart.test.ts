@@ -141,6 +141,32 @@ test('restart: a missing image is asked for once in a delay, not all the time', 
   t.true(attempts.length >= 9 && attempts.length <= 12, `${attempts.length} attempts in 50 s`);
 });
 
+test('restart: what waits for its next try is not forgotten when everything is looked at', (t) => {
+  const { world, web } = cluster({ delayNs: 5 * SECOND_NS });
+  world.destiny = (_task, _spec, step) => (step === 'prepare' ? 'fails' : 'works');
+  end(world, web);
+  world.node('b');
+  world.settle();
+  const before = newest(world, web);
+  t.is(before.status.state, TaskState.Rejected);
+  world.advance(5_000);
+  t.not(newest(world, web).id, before.id);
+});
+
+test('restart: a node that goes down neither counts as an attempt nor makes them forgotten', (t) => {
+  const { world, web } = cluster({ maxAttempts: 2, delayNs: 0 });
+  end(world, web);
+  t.is(newest(world, web).attempt, 1);
+  world.node('b');
+  world.nodeState('a', 'down');
+  world.settle();
+  t.is(newest(world, web).attempt, 1);
+  end(world, web);
+  t.is(newest(world, web).attempt, 2);
+  end(world, web);
+  t.is(world.running(web).length, 0);
+});
+
 test('restart: a delay that another leader began is waited for, no longer and no less', (t) => {
   const { world, web } = cluster({ delayNs: 30 * SECOND_NS });
   end(world, web);
@@ -203,4 +229,17 @@ test('history: a smaller limit takes effect on what is there', (t) => {
   ]);
   world.settle();
   t.is(world.tasks(web).length, 2);
+});
+
+test('history: what is over for good stays over also where none is kept', (t) => {
+  const { world, web } = cluster({ condition: 'none' });
+  const row = world.view.cluster;
+  if (row === undefined) return t.fail();
+  world.commit([{ kind: 'putCluster', cluster: { ...row, spec: { ...row.spec, taskHistoryPerSlot: 0 } } }]);
+  end(world, web, TaskState.Complete);
+  world.advance(60_000);
+  t.deepEqual(
+    world.tasks(web).map(({ status }) => status.state),
+    [TaskState.Complete],
+  );
 });
