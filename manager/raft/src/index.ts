@@ -2,7 +2,18 @@ export { LEAVE_JOINT } from './conf-change.ts';
 export { decodeConfChange, encodeConfChange } from './conf-change-codec.ts';
 export { type Config, type ReadMode, validate } from './config.ts';
 export { entryBytes } from './entry-list.ts';
-export * from './errors.ts';
+export {
+  CompactedError,
+  ConfChangeError,
+  ConfigError,
+  InvariantError,
+  ProposalDroppedError,
+  RaftError,
+  ReadDroppedError,
+  SnapshotOutOfDateError,
+  SnapshotTemporarilyUnavailableError,
+  UnavailableError,
+} from './errors.ts';
 export { MemoryStorage } from './memory-storage.ts';
 export type { PeerProgress, ProgressState } from './progress.ts';
 export { type Proposed, RawNode } from './raw-node.ts';

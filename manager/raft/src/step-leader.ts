@@ -28,14 +28,20 @@ export function stepLeader(raft: Raft, message: Message): boolean {
     case MessageType.TransferLeader:
       transferLeadership(raft, message.vote ?? NOBODY);
       return true;
+    default:
+      stepAnswer(raft, message);
+      return true;
   }
-  const progress = raft.tracker.get(message.from);
-  if (progress !== undefined && message.type === MessageType.AppResp)
-    handleAppendResponse(raft, progress, message);
-  else if (progress !== undefined && message.type === MessageType.HeartbeatResp)
+}
+
+/** What a peer says about its log, or about us leading. */
+function stepAnswer(raft: Raft, message: Message): void {
+  const { type, from } = message;
+  const progress = raft.tracker.get(from);
+  if (progress !== undefined && type === MessageType.AppResp) handleAppendResponse(raft, progress, message);
+  else if (progress !== undefined && type === MessageType.HeartbeatResp)
     handleHeartbeatResponse(raft, progress, message);
-  else raft.trace?.({ kind: 'message-unexpected', type: message.type, from: message.from });
-  return true;
+  else raft.trace?.({ kind: 'message-unexpected', type, from });
 }
 
 /** Takes proposals into the log and sends them off. False: they are dropped. */
