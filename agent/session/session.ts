@@ -118,12 +118,13 @@ export class Session implements AsyncDisposable {
 
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#modules;
-    for (let attempt = 0; !signal.aborted && this.#out.goodbye === undefined; ) {
+    const over = (): boolean => signal.aborted || this.#out.goodbye !== undefined;
+    for (let attempt = 0; !over(); ) {
       const startedMs = clock.monotonicMs();
       const welcomed = await this.#converse(signal);
       attempt = welcomed && clock.monotonicMs() - startedMs >= LASTING_MS ? 0 : attempt + 1;
       const waitMs = attempt === 0 ? random.next() * RETURN_MS_MAX : backoffMs(RETRY, attempt - 1, random);
-      if (!signal.aborted) await clock.sleep(waitMs, signal).catch(() => undefined);
+      if (!over()) await clock.sleep(waitMs, signal).catch(() => undefined);
     }
   }
 
