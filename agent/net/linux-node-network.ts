@@ -47,6 +47,8 @@ export interface LinuxNodeNetworkModules {
   readonly wanted: Wanted;
   /** Where this node's VXLAN packets come from; undefined while it is in no cluster. */
   readonly dataPathAddr: () => string | undefined;
+  /** Done when everything of ours has stopped. */
+  readonly atEnd?: () => Promise<void>;
 }
 
 /** How often a state that was not reached is tried before its caller is told. */
@@ -74,7 +76,8 @@ export class LinuxNodeNetwork implements NodeNetwork {
     this.#wanted = modules.wanted;
     this.#reached = modules.wanted.cluster;
     this.#plane = new DataPlane(opts, modules.machine);
-    this.#facts = new FactFinder(opts, modules);
+    const dataPathAddr = (): string | undefined => modules.dataPathAddr() ?? this.#wanted.dataPathAddr;
+    this.#facts = new FactFinder(opts, { machine: modules.machine, dataPathAddr });
     this.#directory = new Directory({ groups: new Map(), sandboxes: new Map(), locals: new Map() });
   }
 
@@ -182,6 +185,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
     await this.#resolver?.[Symbol.asyncDispose]();
     await this.#passes.idle();
     await this.#modules.machine[Symbol.asyncDispose]();
+    await this.#modules.atEnd?.();
   }
 
   async #pass(): Promise<readonly Failure[]> {
@@ -189,7 +193,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
     const bridges = [...this.#wanted.locals.values()].map((network) => bridgeDevice(names, network));
     const facts = await this.#facts.find(this.#resolver?.port ?? 53, new Set(bridges));
     const input = this.#wanted.input(facts);
-    await this.#wanted.saveCluster(input.cluster);
+    await this.#wanted.saveCluster(input);
     const failures = await this.#plane.apply(input);
     const plan = this.#plane.plan;
     const { mesh } = plan?.context ?? {};

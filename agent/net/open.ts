@@ -56,20 +56,15 @@ export async function openNodeNetwork(
       dynamicPorts: dynamicPorts(),
       bridgeNetfilter: opts.bridgeNetfilter ?? 'off',
     },
-    { ...modules, machine, wanted },
+    {
+      ...modules,
+      machine,
+      wanted,
+      ...(opts.teardown ? { atEnd: () => teardownNodeNetwork(opts, modules) } : {}),
+    },
   );
   const directory = (): LinuxNodeNetwork['directory'] => network.directory;
   network.answerWith(await openNodeResolver(names, { ...modules, directory }));
-  if (opts.teardown !== true) return network;
-  return withTeardown(network, () => teardownNodeNetwork(opts, modules));
-}
-
-function withTeardown(network: LinuxNodeNetwork, teardown: () => Promise<void>): NodeNetwork {
-  const dispose = network[Symbol.asyncDispose].bind(network);
-  network[Symbol.asyncDispose] = async (): Promise<void> => {
-    await dispose();
-    await teardown();
-  };
   return network;
 }
 

@@ -8,6 +8,8 @@ import type { SandboxRecord } from './plan/sandbox-record.ts';
 /** Everything that was wanted when the daemon ended. */
 export interface Recorded {
   readonly cluster?: NetworkState;
+  /** Where the node's VXLAN packets came from. */
+  readonly dataPathAddr?: string;
   readonly locals: readonly LocalNetwork[];
   readonly sandboxes: readonly SandboxRecord[];
 }
@@ -36,15 +38,16 @@ export class Records {
     const files = readdirSync(sandboxes).filter((file) => file.endsWith('.json'));
     return {
       ...(cluster === undefined ? {} : { cluster: fromJson(cluster) }),
+      ...(cluster?.dataPathAddr ? { dataPathAddr: cluster.dataPathAddr } : {}),
       locals: readJson<LocalNetwork[]>(join(this.#directory, LOCALS)) ?? [],
       sandboxes: files.flatMap((file) => readJson<SandboxRecord>(join(sandboxes, file)) ?? []),
     };
   }
 
-  async saveCluster(state: NetworkState | undefined): Promise<void> {
+  async saveCluster(state: NetworkState | undefined, dataPathAddr: string | undefined): Promise<void> {
     const file = join(this.#directory, CLUSTER);
     if (state === undefined) return rmSync(file, { force: true });
-    await writeFile(`${file}.new`, this.#clusterText(state), { mode: 0o600 });
+    await writeFile(`${file}.new`, this.#clusterText(state, dataPathAddr), { mode: 0o600 });
     await rename(`${file}.new`, file);
   }
 
@@ -70,11 +73,11 @@ export class Records {
     renameSync(`${file}.new`, file);
   }
 
-  #clusterText(state: NetworkState): string {
+  #clusterText(state: NetworkState, dataPathAddr = ''): string {
     const list = (objects: Iterable<object>): string =>
       `[${Array.from(objects, (object) => this.#textOf(object)).join()}]`;
     return (
-      `{"version":${state.version},"self":${JSON.stringify(state.self)},` +
+      `{"version":${state.version},"dataPathAddr":${JSON.stringify(dataPathAddr)},"self":${JSON.stringify(state.self)},` +
       `"peers":${list(state.peers.values())},"networks":${list(state.networks.values())},` +
       `"services":${list(state.services.values())},"endpoints":${list(state.endpoints.values())}}`
     );
@@ -88,7 +91,9 @@ export class Records {
 }
 
 type Listed<M> = M extends ReadonlyMap<string, infer V> ? readonly V[] : M;
-type ClusterJson = { readonly [K in keyof NetworkState]: Listed<NetworkState[K]> };
+type ClusterJson = { readonly [K in keyof NetworkState]: Listed<NetworkState[K]> } & {
+  readonly dataPathAddr?: string;
+};
 
 function fromJson(json: ClusterJson): NetworkState {
   return {

@@ -2,19 +2,11 @@ import { ShoalError } from '#proto/base/errors.ts';
 import type { NetworkState } from '#proto/types/assignments.ts';
 import { MESH_SLOTS_MAX } from '#proto/types/mesh.ts';
 import type { AttachmentRequest, LocalNetwork, PortBinding, SandboxRequest } from '../node-network.ts';
-import {
-  addressOf,
-  bare,
-  macOf,
-  maybeNumber,
-  numberOf,
-  overlaps,
-  type Subnet,
-  sizeOf,
-  subnetOf,
-} from './ipv4.ts';
+import { addressOf, bare, macOf, maybeNumber, numberOf, type Subnet, sizeOf, subnetOf } from './ipv4.ts';
 import { everywhere } from './sandbox.ts';
 import type { AttachmentRecord, SandboxRecord } from './sandbox-record.ts';
+
+const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i;
 
 /** What a choice depends on. */
 export interface ChoiceFacts {
@@ -78,6 +70,8 @@ function chooseAttachment(
   facts: ChoiceFacts,
 ): AttachmentRecord {
   const number = firstFree(others.map((on) => on.number));
+  if (wanted.mac !== undefined && !MAC.test(wanted.mac))
+    throw new ShoalError('INVALID_ARGUMENT', `invalid MAC address ${wanted.mac}`);
   const common = { networkId: wanted.networkId, number, aliases: wanted.aliases };
   if (others.some((on) => on.networkId === wanted.networkId))
     throw new ShoalError('FORBIDDEN', `the container is on network ${wanted.networkId} already`);
@@ -115,7 +109,7 @@ function chooseOverlay(wanted: AttachmentRequest, cluster: NetworkState | undefi
     );
   if ((cluster?.self.meshIndex ?? 0) <= 0)
     throw new ShoalError('UNAVAILABLE', `network ${overlay.name}: this node has no mesh addresses yet`);
-  const address = bare(wanted.address);
+  const address = addressOf(numberOf(bare(wanted.address)));
   const { bits } = subnetOf(overlay.subnet);
   return {
     overlay,
@@ -240,29 +234,3 @@ function dynamicPort(wanted: PortBinding, chosen: readonly PortBinding[], facts:
   }
   throw new ShoalError('RESOURCE_EXHAUSTED', 'all ports are allocated');
 }
-
-/**
- * A free subnet for a network of this machine: the first of the pools (CIDR, cut into pieces of `bits`) that meets
- * none of those in use.
- */
-export function freeSubnet(
-  pools: readonly { base: string; bits: number }[],
-  used: readonly string[],
-): string {
-  const taken = used.map(subnetOf);
-  for (const pool of pools) {
-    const base = subnetOf(pool.base);
-    const step = 2 ** (32 - pool.bits);
-    for (let first = base.first; first < base.first + sizeOf(base); first += step) {
-      const subnet = { first, bits: pool.bits };
-      if (!taken.some((other) => overlaps(other, subnet))) return `${addressOf(first)}/${pool.bits}`;
-    }
-  }
-  throw new ShoalError('RESOURCE_EXHAUSTED', 'all predefined address pools have been fully subnetted');
-}
-
-/** Docker's own pools for networks of one machine. */
-export const LOCAL_POOLS: readonly { base: string; bits: number }[] = [
-  ...Array.from({ length: 15 }, (_, i) => ({ base: `172.${17 + i}.0.0/16`, bits: 16 })),
-  { base: '192.168.0.0/16', bits: 20 },
-];

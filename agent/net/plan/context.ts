@@ -1,12 +1,14 @@
 import type { NetworkInfo, NetworkState } from '#proto/types/assignments.ts';
 import { meshNodeAddress, vtepMac } from '#proto/types/mesh.ts';
-import { maybeNumber } from './ipv4.ts';
+import { bare, maybeNumber } from './ipv4.ts';
 import type { InstanceNames } from './names.ts';
 import { MARK_INDEX_BITS } from './names.ts';
 import type { SandboxRecord } from './sandbox-record.ts';
 
 /** A VXLAN header, and the IP, UDP and Ethernet headers around it. */
 const VXLAN_BYTES = 50;
+/** Swarm's own. */
+const DATA_PATH_PORT = 4_789;
 const MTU_OPTION = 'com.docker.network.driver.mtu';
 
 /** What the node is, whatever it runs. */
@@ -81,10 +83,11 @@ function meshOf(facts: NodeFacts, cluster: NetworkState | undefined): MeshContex
   if (cluster === undefined || facts.dataPathAddr === undefined) return undefined;
   const { meshIndex, meshPool, dataPathPort } = cluster.self;
   if (meshIndex <= 0 || meshIndex >= 2 ** MARK_INDEX_BITS) return undefined;
+  if (maybeNumber(facts.dataPathAddr) === undefined) return undefined;
   return {
     index: meshIndex,
     pool: meshPool,
-    port: dataPathPort,
+    port: dataPathPort || DATA_PATH_PORT,
     address: meshNodeAddress(meshPool, meshIndex),
     mac: vtepMac(facts.dataPathAddr),
     local: facts.dataPathAddr,
@@ -103,6 +106,7 @@ function routersOf(
     for (const { networkId, overlay } of sandbox.attachments) {
       if (overlay === undefined || routers.has(networkId)) continue;
       const info = cluster?.networks.get(overlay.id) ?? overlay;
+      if (maybeNumber(info.gateway) === undefined || maybeNumber(bare(info.subnet)) === undefined) continue;
       routers.set(networkId, routerContext(facts, info));
     }
   }
@@ -115,7 +119,7 @@ function routerContext(facts: NodeFacts, info: NetworkInfo): RouterContext {
     vni: info.vni,
     subnet: info.subnet,
     gateway: info.gateway,
-    mtu: Number(info.options?.[MTU_OPTION] ?? facts.lanMtu - VXLAN_BYTES),
+    mtu: Number(info.options?.[MTU_OPTION]) || facts.lanMtu - VXLAN_BYTES,
   };
 }
 

@@ -308,7 +308,8 @@ test.serial('a link that somebody took away is made again with everything in the
 test.serial('two daemons in one namespace: each has its own networks, ports and names', async (t) => {
   const node = topology.node(1);
   const second = topology.secondNode(node, 'second');
-  await second.open();
+  await second.driver.call('open', { ...second.opts, teardown: true }, lanAddress(1));
+  await second.driver.call('recover', []);
   await second.net('createLocal', { ...OTHER, id: 'a'.repeat(64), name: 'mine', subnet: '172.30.0.0/16' });
   const wanted = request('theirs', 'a'.repeat(64), { ports: [port(8088)] });
   const sandbox = await second.net('openSandbox', wanted);
@@ -323,7 +324,6 @@ test.serial('two daemons in one namespace: each has its own networks, ports and 
   t.is(await get(theirs, '172.18.0.2', 80, SHORT), 'silence');
   t.is(await get(theirs, lanAddress(1), 8087), 'ours 172.18.0.1');
   await second.driver.call('dispose');
-  await second.driver.call('teardown', second.opts);
   t.is(await get(ext, lanAddress(1), 8087), 'ours 10.90.0.100');
   t.notRegex(topology.run(node.netns, 'nft list ruleset'), /shoal-second/);
   await stop(ours);

@@ -16,6 +16,8 @@ import { BRIDGE, idOf } from '#test/support/net/plan-input.ts';
 
 /* How failures, concurrency and restarts are handled; what the kernel makes of it is tested on the machine. */
 
+let dataPathAddr: string | undefined = '10.90.0.1';
+
 interface Bench extends Disposable {
   readonly machine: FakeMachine;
   readonly network: LinuxNodeNetwork;
@@ -40,7 +42,7 @@ function bench(): Bench {
         random: seededRandom(1),
         machine,
         wanted: new Wanted(new Records(join(directory, 'net'))),
-        dataPathAddr: () => '10.90.0.1',
+        dataPathAddr: () => dataPathAddr,
       },
     );
   return {
@@ -132,12 +134,14 @@ test('one container’s failure is not the cluster’s', async (t) => {
   await opening;
 });
 
-test('a daemon that starts anew has the old one’s state before any manager speaks', async (t) => {
+test.serial('a daemon that starts anew has the old one’s state before any manager speaks', async (t) => {
   using b = bench();
   await b.network.applyCluster(clusterWith(['web']).stateFor(1));
   const sandbox = await b.network.openSandbox(requestOf('a'));
+  dataPathAddr = undefined;
   const second = b.restarted();
   await second.recover([sandbox]);
+  dataPathAddr = '10.90.0.1';
   const asker = second.directory.asker(sandbox.meshAddr as string);
   t.deepEqual(asker && second.directory.addressesOf(asker, 'web'), ['10.0.1.200']);
 });

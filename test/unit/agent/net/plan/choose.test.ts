@@ -1,13 +1,6 @@
 import test from 'ava';
 import type { PortBinding, SandboxRequest } from '#agent/net/node-network.ts';
-import {
-  type ChoiceFacts,
-  chooseSandbox,
-  freeSubnet,
-  LOCAL_POOLS,
-  meetsSocket,
-  rewired,
-} from '#agent/net/plan/choose.ts';
+import { type ChoiceFacts, chooseSandbox, meetsSocket, rewired } from '#agent/net/plan/choose.ts';
 import { Cluster, NETWORK } from '#test/support/net/cluster.ts';
 import { BRIDGE, idOf, onBridge, onOverlay } from '#test/support/net/plan-input.ts';
 
@@ -125,9 +118,11 @@ test('ports: resolvers at loopback addresses of their own are in nobody’s way'
   t.false(meetsSocket(port(53, { hostIp: '10.90.0.1' }), { address: '10.90.0.2', port: 53 }));
 });
 
-test('subnets: the first piece of the pools that meets nothing in use', (t) => {
-  t.is(freeSubnet(LOCAL_POOLS, []), '172.17.0.0/16');
-  t.is(freeSubnet(LOCAL_POOLS, ['172.17.3.0/24', '172.18.0.0/15']), '172.20.0.0/16');
-  t.is(freeSubnet([{ base: '10.10.0.0/16', bits: 24 }], ['10.10.0.0/23']), '10.10.2.0/24');
-  t.throws(() => freeSubnet([{ base: '10.10.0.0/24', bits: 24 }], ['10.0.0.0/8']));
+test('what is no address or no MAC is refused before it gets near a command', (t) => {
+  const facts = factsOf({ cluster: new Cluster([1]).stateFor(1) });
+  const choose = (attachment: object) => (): unknown =>
+    chooseSandbox(requestOf({ attachments: [{ networkId: BRIDGE.id, aliases: [], ...attachment }] }), facts);
+  t.throws(choose({ mac: 'ff dev lo' }), { message: 'invalid MAC address ff dev lo' });
+  t.throws(choose({ address: '172.18.0.5; x' }), { message: /no configured subnet contains/ });
+  t.throws(choose({ networkId: NETWORK.id, address: 'x' }), { message: 'invalid IPv4 address: x' });
 });
