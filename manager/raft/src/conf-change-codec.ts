@@ -21,6 +21,7 @@ const TYPES: readonly ConfChangeType[] = Object.values(ConfChangeType);
 /** A peer that sends more is no peer of ours: no group has as many members. */
 const CHANGES_MAX = 1000;
 
+/** The data of an entry that asks for this change. */
 export function encodeConfChange(change: ConfChange): Uint8Array {
   if (leavesJoint(change) && change.context.length === 0) return new Uint8Array();
   const bytes = [VERSION, TRANSITIONS.indexOf(change.transition)];

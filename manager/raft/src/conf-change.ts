@@ -23,6 +23,7 @@ export const NO_MEMBERS: ConfState = {
 /** The change that leaves a joint configuration. */
 export const LEAVE_JOINT: ConfChange = { transition: 'auto', changes: [], context: new Uint8Array() };
 
+/** Do two sides have to agree? */
 export function isJoint(conf: ConfState): boolean {
   return conf.votersOutgoing.length > 0;
 }
@@ -37,10 +38,12 @@ export function votersOf(conf: ConfState): readonly PeerId[] {
   return isJoint(conf) ? sorted([...conf.voters, ...conf.votersOutgoing]) : conf.voters;
 }
 
+/** On either side. */
 export function isVoter(conf: ConfState, id: PeerId): boolean {
   return conf.voters.includes(id) || conf.votersOutgoing.includes(id);
 }
 
+/** Does it ask to leave a joint configuration? */
 export function leavesJoint(change: ConfChange): boolean {
   return change.transition === 'auto' && change.changes.length === 0;
 }

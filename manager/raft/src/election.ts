@@ -1,5 +1,5 @@
 import { votersOf } from './conf-change.ts';
-import type { Raft } from './raft.ts';
+import { NOBODY, type Raft } from './raft.ts';
 import { broadcastAppend } from './replicate.ts';
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.ts';
 import { EntryType, type Message, MessageType } from './types.ts';
@@ -10,6 +10,7 @@ export type ElectionKind = 'pre' | 'real' | 'transfer';
 /** In a request for a vote: the leader wants this election. Whoever believes in the leader votes all the same. */
 const BY_TRANSFER = Uint8Array.of(1);
 
+/** Did the leader ask for the election that this vote is for? */
 export function isByTransfer(message: Message): boolean {
   return message.context !== undefined && message.context.length > 0;
 }
@@ -62,6 +63,7 @@ function requestVote(raft: Raft, to: number, term: number, kind: ElectionKind): 
   });
 }
 
+/** What a request for a vote, or a pre-vote, is answered with. */
 export function responseType(pre: boolean): MessageType {
   return pre ? MessageType.PreVoteResp : MessageType.VoteResp;
 }
@@ -76,7 +78,7 @@ export function countVote(raft: Raft, message: Message): void {
   raft.trace?.({ kind: 'votes-counted', pre, granted: tally.granted, rejected: tally.rejected });
   if (tally.result === 'lost') {
     // Also after a lost pre-vote: the term is as it was, only wait for the next timeout.
-    becomeFollower(raft, raft.term, 0);
+    becomeFollower(raft, raft.term, NOBODY);
   } else if (tally.result === 'won') {
     if (pre) campaign(raft, 'real');
     else {
@@ -84,4 +86,28 @@ export function countVote(raft: Raft, message: Message): void {
       broadcastAppend(raft);
     }
   }
+}
+
+/** The connection to this leader is closed: campaign at once, asking first, so that a leader others hear from stays. */
+export function leaderGone(raft: Raft, leader: number): void {
+  if (raft.role !== 'follower' || raft.leader === NOBODY || raft.leader !== leader) return;
+  if (!forgetLeader(raft)) return;
+  raft.trace?.({ kind: 'leader-gone', leader, term: raft.term });
+  if (raft.promotable) hup(raft, 'pre');
+}
+
+/**
+ * A follower stops to believe in its leader, until it hears from it again, and so may vote for others. False when that
+ * is not possible: with lease reads it has promised to keep to it.
+ */
+export function forgetLeader(raft: Raft): boolean {
+  if (raft.role !== 'follower') return false;
+  if (raft.settings.reads === 'lease') {
+    raft.trace?.({ kind: 'leader-kept', why: 'lease-reads' });
+    return false;
+  }
+  if (raft.leader === NOBODY) return false;
+  raft.trace?.({ kind: 'leader-forgotten', leader: raft.leader, term: raft.term });
+  raft.leader = NOBODY;
+  return true;
 }

@@ -42,6 +42,7 @@ function refuseAppend(raft: Raft, leader: number, prev: EntryId): void {
   });
 }
 
+/** The leader is there; so much is committed in what we have of its log. */
 export function handleHeartbeat(raft: Raft, message: Message): void {
   raft.log.commitTo(message.commit ?? 0);
   raft.send({

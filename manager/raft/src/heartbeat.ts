@@ -12,6 +12,7 @@ export interface HeartbeatId {
 
 const BYTES = 16;
 
+/** The context of a heartbeat. */
 export function encodeHeartbeat({ round, tick }: HeartbeatId): Uint8Array {
   const bytes = new Uint8Array(BYTES);
   const view = new DataView(bytes.buffer);

@@ -4,6 +4,7 @@ import type { EntryId, Tracer } from './trace.ts';
 import type { Entry, Snapshot, Storage } from './types.ts';
 import { Unstable } from './unstable.ts';
 
+/** See Config. */
 export interface LogOpts {
   /** Committed entries that may be handed out without having been reported as applied. */
   readonly committedBytesMax: number;

@@ -1,5 +1,6 @@
 import type { PeerId } from './types.ts';
 
+/** Pending: the silent voters may still decide. */
 export type VoteResult = 'pending' | 'won' | 'lost';
 
 /** The voters of a group; joint while `votersOutgoing` is not empty, and then both sides must agree. */

@@ -1,7 +1,7 @@
 import { restoreConf } from './conf-change.ts';
 import { encodeConfChange } from './conf-change-codec.ts';
 import type { Config } from './config.ts';
-import { hup } from './election.ts';
+import { forgetLeader, hup, leaderGone } from './election.ts';
 import { entriesBytes } from './entry-list.ts';
 import { assert, ProposalDroppedError, ReadDroppedError } from './errors.ts';
 import { takeRead } from './leader-reads.ts';
@@ -13,7 +13,7 @@ import { becomeFollower } from './roles.ts';
 import { type Status, statusOf } from './status.ts';
 import { step } from './step.ts';
 import { proposeAsLeader } from './step-leader.ts';
-import { forgetLeader, leaderGone, tick } from './tick.ts';
+import { tick } from './tick.ts';
 import {
   type ConfChange,
   type ConfState,

@@ -21,6 +21,7 @@ export interface Told {
   readonly softState: SoftState;
 }
 
+/** Would makeReady say anything? */
 export function hasReady(raft: Raft, told: Told): boolean {
   const { log } = raft;
   return (

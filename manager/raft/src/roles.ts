@@ -8,6 +8,7 @@ import { EntryType, type PeerId, type Role } from './types.ts';
  * everything that was promised to a leader's callers.
  */
 
+/** Of this leader, or of nobody as yet. */
 export function becomeFollower(raft: Raft, term: number, leader: PeerId): void {
   reset(raft, term);
   raft.leader = leader;
@@ -22,6 +23,7 @@ export function becomePreCandidate(raft: Raft): void {
   enter(raft, 'pre-candidate');
 }
 
+/** In the next term, with our own vote. */
 export function becomeCandidate(raft: Raft): void {
   assert(raft.role !== 'leader', 'a leader does not campaign');
   reset(raft, raft.term + 1);
@@ -29,6 +31,7 @@ export function becomeCandidate(raft: Raft): void {
   enter(raft, 'candidate');
 }
 
+/** Of a term that we have won. */
 export function becomeLeader(raft: Raft): void {
   assert(raft.role === 'candidate', `a ${raft.role} does not become leader`);
   reset(raft, raft.term);

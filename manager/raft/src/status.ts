@@ -20,6 +20,7 @@ export interface Status {
   readonly progress: readonly PeerProgress[];
 }
 
+/** As it is now. */
 export function statusOf(raft: Raft): Status {
   return {
     id: raft.id,

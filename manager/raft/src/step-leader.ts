@@ -182,6 +182,7 @@ export function transferLeadership(raft: Raft, to: PeerId): void {
   else sendAppend(raft, progress);
 }
 
+/** Leads on, and takes proposals again. */
 export function abortTransfer(raft: Raft): void {
   if (raft.transferee === NOBODY) return;
   raft.trace?.({ kind: 'transfer-aborted', to: raft.transferee, term: raft.term });

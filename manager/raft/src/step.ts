@@ -1,4 +1,4 @@
-import type { Raft } from './raft.ts';
+import { NOBODY, type Raft } from './raft.ts';
 import { becomeFollower } from './roles.ts';
 import { stepCandidate } from './step-candidate.ts';
 import { stepFollower } from './step-follower.ts';
@@ -56,7 +56,7 @@ function enterTerm(raft: Raft, message: Message): boolean {
   if (type === MessageType.PreVote || (type === MessageType.PreVoteResp && !message.reject)) return true;
   raft.trace?.({ kind: 'term-raised', type, from, term, ownTerm: raft.term });
   const fromLeader = type === MessageType.App || type === MessageType.Heartbeat || type === MessageType.Snap;
-  becomeFollower(raft, term, fromLeader ? from : 0);
+  becomeFollower(raft, term, fromLeader ? from : NOBODY);
   return true;
 }
 

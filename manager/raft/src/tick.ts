@@ -41,27 +41,3 @@ function keepsQuorum(raft: Raft): boolean {
   }
   return true;
 }
-
-/** The connection to this leader is closed: campaign at once, asking first, so that a leader others hear from stays. */
-export function leaderGone(raft: Raft, leader: number): void {
-  if (raft.role !== 'follower' || raft.leader === NOBODY || raft.leader !== leader) return;
-  if (!forgetLeader(raft)) return;
-  raft.trace?.({ kind: 'leader-gone', leader, term: raft.term });
-  if (raft.promotable) hup(raft, 'pre');
-}
-
-/**
- * A follower stops to believe in its leader, until it hears from it again, and so may vote for others. False when that
- * is not possible: with lease reads it has promised to keep to it.
- */
-export function forgetLeader(raft: Raft): boolean {
-  if (raft.role !== 'follower') return false;
-  if (raft.settings.reads === 'lease') {
-    raft.trace?.({ kind: 'leader-kept', why: 'lease-reads' });
-    return false;
-  }
-  if (raft.leader === NOBODY) return false;
-  raft.trace?.({ kind: 'leader-forgotten', leader: raft.leader, term: raft.term });
-  raft.leader = NOBODY;
-  return true;
-}

@@ -18,6 +18,7 @@ interface Ballot {
   readonly ownTerm: number;
 }
 
+/** Why a proposal was not taken. */
 export type DroppedProposal =
   | 'no-leader'
   | 'forwarding-disabled'
@@ -26,6 +27,7 @@ export type DroppedProposal =
   | 'no-room'
   | 'empty';
 
+/** Why a change of members can not be made now. */
 export type RefusedConfChange =
   | { readonly why: 'pending'; readonly index: number; readonly applied: number }
   | { readonly why: 'joint' | 'not-joint' | 'malformed' };
@@ -133,6 +135,7 @@ interface TraceKinds {
   'timeout-now-received': { readonly from: PeerId; readonly term: number };
 }
 
+/** Names what happened. */
 export type TraceKind = keyof TraceKinds;
 
 /** Something that happened inside a member: plain data, to be logged, counted, or compared with a script. */
@@ -141,6 +144,7 @@ export type TraceEvent = { [K in TraceKind]: { readonly kind: K } & TraceKinds[K
 /** Called at once, in the middle of things: it must not call back into the member. */
 export type Tracer = (event: TraceEvent) => void;
 
+/** How loud. */
 export type TraceLevel = 'debug' | 'info' | 'warn' | 'error';
 
 const LEVELS: Partial<Record<TraceKind, TraceLevel>> = {

@@ -4,6 +4,7 @@ import { Progress } from './progress.ts';
 import { quorumReached, quorumVote, type VoteResult } from './quorum.ts';
 import type { ConfState, PeerId } from './types.ts';
 
+/** See Config. */
 export interface TrackerOpts {
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;

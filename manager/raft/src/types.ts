@@ -10,6 +10,7 @@ export type PeerId = number;
 export const EntryType = { Normal: 0, ConfChange: 1, ConfChangeV2: 2 } as const;
 export type EntryType = (typeof EntryType)[keyof typeof EntryType];
 
+/** A step of the history that all members apply alike. */
 export interface Entry {
   readonly type: EntryType;
   readonly term: number;
@@ -32,6 +33,7 @@ export interface SoftState {
   readonly role: Role;
 }
 
+/** What a member is in its term. */
 export type Role = 'follower' | 'candidate' | 'pre-candidate' | 'leader';
 
 /** Who votes and who only listens. Joint while votersOutgoing is not empty (Raft thesis, section 4.3). */
@@ -43,6 +45,7 @@ export interface ConfState {
   readonly autoLeave: boolean;
 }
 
+/** What a snapshot stands for: everything up to an entry, and the members as of it. */
 export interface SnapshotMeta {
   readonly index: number;
   readonly term: number;
@@ -58,6 +61,7 @@ export interface Snapshot {
 export const ConfChangeType = { AddNode: 0, RemoveNode: 1, UpdateNode: 2, AddLearnerNode: 3 } as const;
 export type ConfChangeType = (typeof ConfChangeType)[keyof typeof ConfChangeType];
 
+/** What becomes of one member. */
 export interface ConfChangeSingle {
   readonly type: ConfChangeType;
   readonly nodeId: PeerId;
@@ -66,6 +70,7 @@ export interface ConfChangeSingle {
 /** How a change of several members goes: `auto` uses joint consensus only where one step is not enough. */
 export type ConfChangeTransition = 'auto' | 'joint-implicit' | 'joint-explicit';
 
+/** A change of members, in one entry. */
 export interface ConfChange {
   readonly transition: ConfChangeTransition;
   /** Empty, with `auto`: leave the joint configuration. */

@@ -43,10 +43,12 @@ const ROLE_NAMES: Record<Role, string> = {
 
 const PROGRESS_NAMES = { probe: 'StateProbe', replicate: 'StateReplicate', snapshot: 'StateSnapshot' };
 
+/** As in `StateLeader`. */
 export function describeRole(role: Role): string {
   return ROLE_NAMES[role];
 }
 
+/** As in `MsgApp`. */
 export function describeMessageType(type: MessageType): string {
   const name = Object.entries(MessageType).find(([, value]) => value === type)?.[0];
   return `Msg${name}`;
@@ -57,6 +59,7 @@ function describeTarget(id: PeerId): string {
   return id === LOCAL_APPLY ? 'ApplyThread' : String(id);
 }
 
+/** As in `voters=(1 2)&&(3) learners=(4)`. */
 export function describeConf(conf: ConfState): string {
   const group = (ids: readonly PeerId[]): string => `(${ids.join(' ')})`;
   const parts = [
@@ -68,6 +71,7 @@ export function describeConf(conf: ConfState): string {
   return parts.join(' ');
 }
 
+/** As in `StateProbe match=1 next=2 paused`. */
 export function describeProgress(progress: PeerProgress): string {
   const parts = [PROGRESS_NAMES[progress.state], `match=${progress.match}`, `next=${progress.next}`];
   if (progress.isLearner) parts.push('learner');
@@ -79,10 +83,12 @@ export function describeProgress(progress: PeerProgress): string {
   return parts.join(' ');
 }
 
+/** As in `v1 r2`. */
 export function describeChanges(change: ConfChange): string {
   return change.changes.map(({ type, nodeId }) => `${CHANGE_LETTERS[type]}${nodeId}`).join(' ');
 }
 
+/** As in `1/2 EntryNormal "data"`. */
 export function describeEntry(entry: Entry): string {
   const data =
     entry.type === EntryType.Normal
@@ -91,6 +97,7 @@ export function describeEntry(entry: Entry): string {
   return `${entry.term}/${entry.index} ${ENTRY_NAMES[entry.type]} ${data}`.trimEnd();
 }
 
+/** As in `Index:1 Term:1 ConfState:…`. */
 export function describeSnapshot({ meta }: Snapshot): string {
   const { voters, votersOutgoing, learners, learnersNext, autoLeave } = meta.confState;
   const list = (ids: readonly PeerId[]): string => `[${ids.join(' ')}]`;
@@ -139,6 +146,7 @@ function withBlock(line: string, name: string, inner: readonly string[]): string
   return [`${line} ${name}:[`, ...indent(inner), ']'];
 }
 
+/** Two spaces before each line. */
 export function indent(lines: readonly string[]): string[] {
   return lines.map((line) => `  ${line}`);
 }
@@ -147,6 +155,7 @@ function describeHardState({ term, vote, commit }: HardState): string {
   return `HardState Term:${term}${vote === 0 ? '' : ` Vote:${vote}`} Commit:${commit}`;
 }
 
+/** The lines of a Ready. */
 export function describeReady(ready: Ready): string[] {
   const { softState, hardState, readStates, snapshot } = ready;
   const lines: string[] = [];

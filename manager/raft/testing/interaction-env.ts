@@ -17,6 +17,7 @@ import type { ScriptCase } from './script.ts';
 import { ScriptNode } from './script-node.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'none'] as const;
+/** What is printed: events from this level on; with `none` nothing at all. */
 export type OutputLevel = (typeof LEVELS)[number];
 
 /** Which messages: those to a member, dropped instead of delivered perhaps. */

@@ -8,6 +8,7 @@ import {
 } from '../src/index.ts';
 import { ScriptNode } from './script-node.ts';
 
+/** Who is there, and what differs from the defaults for all. */
 export type NetworkOpts = Partial<Omit<Config, 'id' | 'storage'>> & {
   readonly voters: readonly PeerId[];
   readonly learners?: readonly PeerId[];

@@ -9,6 +9,7 @@ export interface ScriptArg {
   readonly values: readonly string[];
 }
 
+/** One command of a script. */
 export interface ScriptCase {
   /** Of the command, counted from 1. */
   readonly line: number;
@@ -18,6 +19,7 @@ export interface ScriptCase {
   readonly expected: string;
 }
 
+/** A command that printed something else. */
 export interface ScriptMismatch {
   readonly line: number;
   readonly command: string;
@@ -27,6 +29,7 @@ export interface ScriptMismatch {
 
 const ARGUMENT = /([^\s=]+)(?:=(\([^)]*\)|\S*))?/g;
 
+/** The commands of a script, in order. */
 export function parseScript(text: string): ScriptCase[] {
   const lines = text.split('\n');
   const cases: ScriptCase[] = [];
