@@ -9,7 +9,12 @@ export interface Asset {
 }
 
 const PAGE = join(import.meta.dirname, 'page');
-const TYPES = { html: 'text/html; charset=utf-8', css: 'text/css', js: 'text/javascript' } as const;
+const TYPES = {
+  html: 'text/html; charset=utf-8',
+  css: 'text/css',
+  js: 'text/javascript',
+  svg: 'image/svg+xml',
+};
 
 /** Packages that the page imports by name, and where a browser finds them. */
 const VENDORED: Readonly<Record<string, string>> = {
@@ -32,6 +37,7 @@ export function assetAt(path: string): Promise<Asset> | undefined {
 const LOADERS: Readonly<Record<string, () => Promise<Asset>>> = {
   '/': () => page('index.html', TYPES.html),
   '/style.css': () => page('style.css', TYPES.css),
+  '/icon.svg': () => page('icon.svg', TYPES.svg),
   '/app.js': () => script(join(PAGE, 'app.ts')),
   '/vendor/preact.js': () => script(packageFile('preact')),
   '/vendor/hooks.js': () => script(packageFile('preact/hooks')),

@@ -68,11 +68,15 @@ export function pictureOf(view: StoreView, leader: NodeId | undefined, load?: Lo
   return {
     version: view.version,
     leader: leader === undefined ? '' : nodeName(view.nodes.get(leader)),
-    nodes: nodes.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })),
-    services: services.map((service) => servicePicture(service, view)),
+    nodes: nodes.sort(byName),
+    services: services.map((service) => servicePicture(service, view)).sort(byName),
     waiting: services.flatMap((service) => waitingOf(service, view)).slice(0, WAITING_SHOWN),
     ...(load === undefined ? {} : { load }),
   };
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name.localeCompare(b.name, 'en', { numeric: true });
 }
 
 function nodePicture(
@@ -89,7 +93,10 @@ function nodePicture(
     leader: node.id === leader,
     state: node.status.state,
     availability: node.spec.availability,
-    tasks: tasks.slice(0, TASKS_DRAWN_PER_NODE).map((task) => taskPicture(task, view, names)),
+    tasks: tasks
+      .slice(0, TASKS_DRAWN_PER_NODE)
+      .map((task) => taskPicture(task, view, names))
+      .sort(byName),
     more: Math.max(0, tasks.length - TASKS_DRAWN_PER_NODE),
   };
 }
