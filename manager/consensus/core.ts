@@ -1,4 +1,12 @@
-import { type Entry, type Message, RawNode, type Snapshot, type TraceEvent, traceLevel } from 'raft-ts';
+import {
+  type Entry,
+  type Message,
+  RawNode,
+  type Snapshot,
+  type TraceEvent,
+  type TraceKind,
+  traceLevel,
+} from 'raft-ts';
 import { LIMITS } from '#proto/base/limits.ts';
 import { CoreMetrics } from './core-metrics.ts';
 import { CoreSnapshots } from './core-snapshots.ts';
@@ -25,6 +33,16 @@ import { decodeSnapshotInfo, type SnapshotInfo } from './wire.ts';
 /** Entries sent in one message, and handed to the main thread before it has applied them. */
 const MESSAGE_ENTRIES_BYTES = 1024 * 1024;
 const APPLYING_BYTES = 16 * 1024 * 1024;
+/** Of what Raft tells about itself, what an operator wants to read without asking for more. */
+const NEWS: ReadonlySet<TraceKind> = new Set([
+  'election-started',
+  'role-changed',
+  'leader-gone',
+  'conf-switched',
+  'snapshot-restored',
+  'transfer-started',
+  'transfer-aborted',
+]);
 /** How long a member that stops tries to hand leadership over, in election timeouts. */
 const FAREWELL_ELECTIONS = 3;
 
@@ -331,7 +349,9 @@ export class Core implements AsyncDisposable {
 
   #trace(event: TraceEvent): void {
     const { kind, ...fields } = event;
-    this.#modules.log[traceLevel(kind)](`raft: ${kind}`, fields);
+    const level = traceLevel(kind);
+    const isNews = level !== 'info' || NEWS.has(kind);
+    this.#modules.log[isNews ? level : 'debug'](`raft: ${kind}`, fields);
   }
 
   /** Something is broken that no retry mends: nothing more is done or said, so that it can't spread. */

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#proto/base/assert.ts';
 import { systemClock } from '#proto/base/clock.ts';
@@ -18,6 +19,8 @@ import { ForwardedMetrics, forwardedLog } from './worker-telemetry.ts';
  */
 
 const METRICS_EVERY_MS = 1_000;
+/** Nice value of this thread: containers that take all the processor must not make managers elect. */
+const PRIORITY = -10;
 
 const { opts, listen, identity, port } = workerData as WorkerStart;
 assert(parentPort !== null, 'this file is run as a worker');
@@ -38,7 +41,17 @@ parent.on('message', (message: ToWorker) => {
   else void close();
 });
 
+raisePriority();
 await start().catch((error: unknown) => corePort.post({ kind: 'failed', failure: failureOf(error) }));
+
+/** On Linux this is the calling thread's own priority. Without the right to it we do without. */
+function raisePriority(): void {
+  try {
+    setPriority(PRIORITY);
+  } catch (error) {
+    log.debug('the Raft thread runs at the usual priority', { err: error });
+  }
+}
 
 async function start(): Promise<void> {
   const flushing = setInterval(() => metrics.flush(), METRICS_EVERY_MS);
