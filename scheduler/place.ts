@@ -58,11 +58,12 @@ class Placing {
 
   run(pending: readonly Task[]): Placement {
     for (const task of pending) if (task.nodeId !== undefined) this.#check(task, task.nodeId);
-    const groups = Map.groupBy(
-      pending.filter((task) => task.nodeId === undefined),
-      (task) => revisionKey(task.serviceId, task.specVersion),
-    );
-    for (const tasks of groups.values()) this.#placeGroup(tasks);
+    const free = pending.filter((task) => task.nodeId === undefined);
+    for (const ofService of Map.groupBy(free, (task) => task.serviceId).values()) {
+      const revisions = Map.groupBy(ofService, (task) => task.specVersion);
+      // The newest first: where room is short, it is not for tasks that are to be replaced.
+      for (const [, tasks] of [...revisions].sort(([a], [b]) => b - a)) this.#placeGroup(tasks);
+    }
     return { placed: this.#placed, waiting: this.#waiting };
   }
 

@@ -79,6 +79,22 @@ test('addresses: a full network keeps tasks waiting with the reason, and goes on
   t.is(world.tasks(web).length, 4);
 });
 
+test('addresses: a task that must wait for one network keeps none of another', (t) => {
+  const { world } = cluster(4, subnet('10.7.0.0/29'));
+  world.commit([{ kind: 'putNetwork', network: networkRow('front', subnet('10.8.0.0/29')) }]);
+  const networks = [{ target: 'net-front' }, { target: 'net-back' }];
+  const both = world.service('both', {
+    task: { container: { image: 'both:1' }, networks },
+    endpoint: { mode: 'dnsrr' },
+    mode: { kind: 'replicated', replicas: 9 },
+  });
+  world.settle();
+  t.deepEqual(
+    new Set(world.tasks(both).map(({ status }) => status.error)),
+    new Set(["network 'back' (net-back) has no free address in 10.7.0.0/29"]),
+  );
+});
+
 test('addresses: an update goes through on a full network', (t) => {
   const { world, web } = cluster(4, subnet('10.7.0.0/29'));
   world.image(web, 'web:2');

@@ -65,7 +65,7 @@ interface Led {
 async function lead(
   opts: Partial<LeaderLoopOpts> = {},
   changes: readonly Change[] = [web(2)],
-  beforeWrite: (opened: TestStore) => Promise<unknown> = async () => undefined,
+  beforeWrite: (opened: TestStore, leading: AbortController) => Promise<unknown> = async () => undefined,
 ): Promise<Led> {
   const opened = await openTestStoreWith([
     { kind: 'putCluster', cluster: clusterRow() },
@@ -75,18 +75,18 @@ async function lead(
   ]);
   const network = new Readiness();
   const { store, clock } = opened;
+  const leading = new AbortController();
   const raced: LeaderLoopModules['store'] = {
     view: () => store.view(),
     draft: () => store.draft(),
     subscribe: (applied) => store.subscribe(applied),
     readBarrier: (signal) => store.readBarrier(signal),
     update: async (transaction) => {
-      await beforeWrite(opened);
+      await beforeWrite(opened, leading);
       return store.update(transaction);
     },
   };
   const modules = { store: raced, network, clock, random: seededRandom(1), log: nullLog };
-  const leading = new AbortController();
   const ended = new LeaderLoop({ ...LEADER_LOOP_OPTS, ...opts }, modules).run(leading.signal);
   await quiet();
   return {
@@ -192,6 +192,19 @@ test('loop: a time somebody waits for wakes it', async (t) => {
   await led.stop();
 });
 
+test('loop: a time that one look learned of is not forgotten by the next, which looks at less', async (t) => {
+  const controller = counting((_view, { nowMs, services }) => {
+    return { changes: [], ...(services === undefined ? { wakeAtMs: nowMs + 5_000 } : {}) };
+  });
+  const led = await lead({ controllers: [controller] });
+  await led.opened.store.update({ changes: [web(3)] });
+  await quiet();
+  const before = controller.looks;
+  await led.opened.clock.advance(5_000);
+  t.is(controller.looks, before + 1);
+  await led.stop();
+});
+
 test('loop: everything is looked at from time to time, whatever happens', async (t) => {
   const controller = counting();
   const led = await lead({ controllers: [controller], lookEveryMs: 60_000 });
@@ -251,6 +264,16 @@ test('loop: when a spec changed while it planned, nothing is written and it plan
   await led.stop();
 });
 
+test('loop: after a conflict about one service the plans for others are made again too', async (t) => {
+  let others = 1;
+  const led = await lead({}, [web(1), service('db', 2)], async ({ store }) => {
+    if (others-- > 0) await store.update({ changes: [web(3)] });
+  });
+  t.is(tasks(led).length, 3);
+  t.is(led.opened.store.view().tasks.size, 5);
+  await led.stop();
+});
+
 test('loop: a write that is lost is planned again', async (t) => {
   let losses = 2;
   const led = await lead({}, [web(4)], async ({ log }) => {
@@ -279,6 +302,16 @@ test('loop: when the lead is lost it ends without another write, and leaves noth
   t.is(led.opened.log.entries.length, entries);
   t.is(tasks(led).length, 2);
   t.is(led.network.listeners, 0);
+});
+
+test('loop: when the lead is lost, the rest of a long plan is not written', async (t) => {
+  let writes = 0;
+  const led = await lead({}, [web(1_500)], async (_opened, leading) => {
+    writes++;
+    leading.abort(new Error('the lead is lost'));
+  });
+  await led.stop();
+  t.is(writes, 1);
 });
 
 test('loop: a leader that cannot catch up yet waits, and begins when it can', async (t) => {

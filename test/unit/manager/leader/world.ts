@@ -183,6 +183,13 @@ export class World {
       throw new Error(`controller ${name} failed`, { cause: error });
     });
     assert(look.settled, 'plans come to rest');
+    const rolledBack = look.changes.flatMap((change) =>
+      change.kind === 'rollBackService' ? change.serviceId : [],
+    );
+    const told = look.changes.flatMap((change) =>
+      change.kind === 'setUpdateStatus' ? change.serviceId : [],
+    );
+    assert(!told.some((id) => rolledBack.includes(id)), 'a version that only a draft knows is not written');
     return look;
   }
 

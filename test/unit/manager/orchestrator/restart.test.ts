@@ -128,6 +128,17 @@ test('restart: only attempts within the window count', (t) => {
   t.is(newest(world, web).id, rested);
 });
 
+test('restart: attempts within the window are counted also where history is not kept', (t) => {
+  const { world, web } = cluster({ maxAttempts: 4, delayNs: SECOND_NS, windowNs: 600 * SECOND_NS });
+  const row = world.view.cluster;
+  if (row === undefined) return t.fail();
+  world.commit([{ kind: 'putCluster', cluster: { ...row, spec: { ...row.spec, taskHistoryPerSlot: 1 } } }]);
+  world.destiny = (_task, _spec, step) => (step === 'run' ? 'fails' : 'works');
+  world.advance(300_000);
+  t.is(world.running(web).length, 0);
+  t.is(newest(world, web).attempt, 4);
+});
+
 test('restart: a missing image is asked for once in a delay, not all the time', (t) => {
   const { world, web } = cluster({ delayNs: 5 * SECOND_NS });
   world.destiny = (_task, _spec, step) => (step === 'prepare' ? 'fails' : 'works');

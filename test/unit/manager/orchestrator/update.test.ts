@@ -442,9 +442,25 @@ test('update: tasks that found no node do not keep those from being updated that
     { task: { container: { image: 'web:1' }, resources: { reservations } } },
   );
   t.is(world.running(web).length, 3);
-  world.template(web, { container: { image: 'web:2' }, resources: { reservations: { memoryBytes: 1e9 } } });
+  world.template(web, { container: { image: 'web:2' }, resources: { reservations: { memoryBytes: 4e9 } } });
   world.advance(60_000);
   t.is(imagesOf(world, web).join(), 'web:2,web:2,web:2,web:2,web:2');
+});
+
+test('update: an old task that does not run yet is dropped as soon as there is a new one', (t) => {
+  const { world, web } = cluster(0, { order: 'start-first' });
+  world.destiny = (_task, _spec, step) => (step === 'start' ? 'hangs' : 'works');
+  world.scale(web, 1);
+  world.settle();
+  world.image(web, 'web:2');
+  world.settle();
+  t.deepEqual(
+    world
+      .tasks(web)
+      .filter((task) => task.desired === TaskState.Running)
+      .map((task) => world.imageOf(task)),
+    ['web:2'],
+  );
 });
 
 test('update: where there is no room beside it, the old task goes first', (t) => {
