@@ -265,10 +265,13 @@ test('loop: when a spec changed while it planned, nothing is written and it plan
 });
 
 test('loop: after a conflict about one service the plans for others are made again too', async (t) => {
-  let others = 1;
-  const led = await lead({}, [web(1), service('db', 2)], async ({ store }) => {
+  let others = 0;
+  const led = await lead({}, [web(1), service('db', 1)], async ({ store }) => {
     if (others-- > 0) await store.update({ changes: [web(3)] });
   });
+  others = 1;
+  await led.opened.store.update({ changes: [web(2), service('db', 2)] });
+  await quiet();
   t.is(tasks(led).length, 3);
   t.is(led.opened.store.view().tasks.size, 5);
   await led.stop();
