@@ -87,6 +87,16 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [],
     pure: true,
   },
+  'manager/dispatcher/unsaid.ts': {
+    sees: ['manager/dispatcher', 'proto/types'],
+    packages: [],
+    pure: true,
+  },
+  'manager/dispatcher/resume.ts': {
+    sees: ['manager/dispatcher', 'manager/store', 'proto/types'],
+    packages: [],
+    pure: true,
+  },
   'agent/session/assigned.ts': { sees: ['proto/types', 'proto/base'], packages: [], pure: true },
   'manager/ca': { sees: ['proto', 'manager'], packages: ['@peculiar/x509', 'reflect-metadata'] },
   'manager/dashboard': { sees: ['proto', 'manager'], packages: ['ws', 'preact', 'htm', 'preact/hooks'] },

@@ -1,4 +1,6 @@
 import { type Assigned, type AssignmentDiff, revisionKey } from '#proto/types/assignments.ts';
+import type { NetworkId } from '#proto/types/ids.ts';
+import { isTerminal } from '#proto/types/states.ts';
 
 /** Applying a diff: a new value, which shares with the old one whatever did not change. Pure. */
 
@@ -33,6 +35,12 @@ export function applyDiff(known: Assigned, diff: AssignmentDiff): Assigned | und
     services: changed(from.services, diff.putServices, ({ id }) => id, diff.removeServices),
     endpoints: changed(from.endpoints, diff.putEndpoints, ({ taskId }) => taskId, diff.removeEndpoints),
   };
+}
+
+/** The networks that a node in this state is told about: those its tasks are on that have not ended. */
+export function networksOf(known: Assigned): NetworkId[] {
+  const running = [...known.tasks.values()].filter(({ state }) => !isTerminal(state));
+  return [...new Set(running.flatMap(({ networks }) => networks.map(({ networkId }) => networkId)))];
 }
 
 function changed<Key, Value>(

@@ -5,14 +5,19 @@ import type { Wake } from '#proto/base/wake.ts';
 import { assignments } from '#proto/convert/assignments.ts';
 import { nodeDescription, nodeRole } from '#proto/convert/node.ts';
 import { taskStatus } from '#proto/convert/task.ts';
-import type { AgentMessage, ManagerMessage } from '#proto/gen/shoal.ts';
+import type {
+  AgentMessage,
+  AgentMessageKnown,
+  ManagerMessage,
+  ManagerMessageWelcome,
+} from '#proto/gen/shoal.ts';
 import type { Input } from '#proto/rpc/codec.ts';
 import type { Client } from '#proto/rpc/types.ts';
 import type { Assigned, AssignmentDiff } from '#proto/types/assignments.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import type { NodeDescription } from '#proto/types/objects.ts';
 import type { NodeRole } from '#proto/types/states.ts';
-import { applyDiff } from './assigned.ts';
+import { applyDiff, networksOf } from './assigned.ts';
 import type { KnownManager } from './managers.ts';
 import type { Reports } from './reports.ts';
 
@@ -39,10 +44,12 @@ export interface ClusterNews {
 export interface ConversationModules {
   readonly clock: Clock;
   readonly random: Pick<Random, 'next'>;
-  /** The manager has taken this node in. */
-  readonly welcomed: () => void;
+  /** The manager has taken this node in; of what epoch its versions are. */
+  readonly welcomed: (epoch: number) => void;
   readonly onCluster: (news: ClusterNews) => void;
   readonly assigned: () => Assigned;
+  /** Of what epoch that is. */
+  readonly epoch: () => number;
   /** Throws to break off. */
   readonly onAssigned: (assigned: Assigned, complete: boolean) => void;
 }
@@ -90,8 +97,11 @@ export class Conversation {
     let networkReady = 0;
     for (;;) {
       if (description !== out.description) {
+        const first = description === undefined;
         description = out.description;
-        yield { hello: { description: nodeDescription.toWire(description) } };
+        yield {
+          hello: { description: nodeDescription.toWire(description), known: first ? this.#known() : null },
+        };
       }
       if (this.#beatDue) {
         this.#beatDue = false;
@@ -117,8 +127,21 @@ export class Conversation {
     }
   }
 
+  /** What this node has been told already: the manager may say only what is new. */
+  #known(): Input<AgentMessageKnown> | null {
+    const known = this.#modules.assigned();
+    const { version, revisions } = known;
+    if (version === 0) return null;
+    return {
+      epoch: this.#modules.epoch(),
+      version,
+      networks: networksOf(known),
+      revisions: [...revisions.values()].map(({ serviceId, specVersion }) => ({ serviceId, specVersion })),
+    };
+  }
+
   #hear(message: ManagerMessage): void {
-    if (message.welcome) this.#welcome(message.welcome.heartbeatPeriodMs);
+    if (message.welcome) this.#welcome(message.welcome);
     if (message.reportsStored) this.#stored(message.reportsStored.serial);
     if (message.assignments) this.#assign(assignments.fromWire(message.assignments), message.more);
     if (message.cluster) {
@@ -131,8 +154,8 @@ export class Conversation {
     }
   }
 
-  #welcome(periodMs: number): void {
-    this.#modules.welcomed();
+  #welcome({ heartbeatPeriodMs: periodMs, epoch }: ManagerMessageWelcome): void {
+    this.#modules.welcomed(epoch);
     const beat = (): void => {
       const jitter = 1 - BEAT_JITTER + 2 * BEAT_JITTER * this.#modules.random.next();
       this.#after(periodMs * jitter, () => {

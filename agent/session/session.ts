@@ -56,6 +56,9 @@ export class Session implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #assigned = NOTHING_ASSIGNED;
+  /** Of what epoch that is, and of what epoch the present manager speaks. */
+  #epoch = 0;
+  #spokenEpoch = 0;
   #status: SessionStatus = {};
   /** The last manager that was left, to be avoided. */
   #left: string | undefined;
@@ -137,8 +140,9 @@ export class Session implements AsyncDisposable {
       return false;
     }
     let welcomed = false;
-    const conversation = this.#conversation(() => {
+    const conversation = this.#conversation((epoch) => {
       welcomed = true;
+      this.#spokenEpoch = epoch;
       this.#welcomed(addr);
     });
     try {
@@ -160,13 +164,14 @@ export class Session implements AsyncDisposable {
     return local !== undefined && local !== this.#left ? local : this.#modules.managers.pick(this.#left);
   }
 
-  #conversation(welcomed: () => void): Conversation {
+  #conversation(welcomed: (epoch: number) => void): Conversation {
     return new Conversation(this.#out, {
       clock: this.#modules.clock,
       random: this.#modules.random,
       welcomed,
       onCluster: (news) => this.#learn(news),
       assigned: () => this.#assigned,
+      epoch: () => this.#epoch,
       onAssigned: (assigned, complete) => this.#take(assigned, complete),
     });
   }
@@ -190,16 +195,21 @@ export class Session implements AsyncDisposable {
 
   /** Keeps and hands on a new state, unless the manager is behind what this node knows: then another is asked. */
   #take(assigned: Assigned, complete: boolean): void {
-    const known = this.#assigned.version;
-    if (complete && assigned.version < known && !this.#pastIsLost()) {
-      const found = `it is at version ${assigned.version}, this node at ${known}`;
+    const known = this.#assigned;
+    if (complete && this.#isBehind(assigned.version) && !this.#pastIsLost()) {
+      const found = `it is at version ${assigned.version}, this node at ${known.version}`;
       throw new ShoalError('UNAVAILABLE', `the manager is behind: ${found}`);
     }
     this.#behindSinceMs = undefined;
-    // Versions of a cluster that lost its past begin again below what was acknowledged.
-    this.#out.networkReady = Math.min(this.#out.networkReady, assigned.version);
+    this.#epoch = this.#spokenEpoch;
     this.#assigned = assigned;
+    this.#out.networkReady = readyAfter(known, assigned, this.#out.networkReady);
     this.#modules.consumer.onAssigned(assigned);
+  }
+
+  #isBehind(version: number): boolean {
+    if (this.#spokenEpoch !== this.#epoch) return this.#spokenEpoch < this.#epoch;
+    return version < this.#assigned.version;
   }
 
   #pastIsLost(): boolean {
@@ -207,4 +217,19 @@ export class Session implements AsyncDisposable {
     this.#behindSinceMs ??= nowMs;
     return nowMs - this.#behindSinceMs >= BEHIND_MS_MAX;
   }
+}
+
+/**
+ * What the data plane is ready for when another state has been taken: where nothing of the network is different, that too.
+ * Versions of a cluster that lost its past begin again below what was acknowledged.
+ */
+function readyAfter(known: Assigned, next: Assigned, ready: number): number {
+  const same =
+    known.version > 0 &&
+    known.self === next.self &&
+    known.peers === next.peers &&
+    known.networks === next.networks &&
+    known.services === next.services &&
+    known.endpoints === next.endpoints;
+  return same && ready === known.version ? next.version : Math.min(ready, next.version);
 }

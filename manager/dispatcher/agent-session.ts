@@ -11,6 +11,7 @@ import {
   changedAssignments,
   completeAssignments,
   concernsNetwork,
+  type Dirty,
   isEmpty,
   type Told,
 } from './assignments.ts';
@@ -27,6 +28,13 @@ export interface AgentSessionOpts {
   /** The address the node calls from, without port. */
   readonly addr: string;
   readonly periodMs: number;
+  readonly epoch: number;
+}
+
+/** What an agent knows from another manager, and what may have changed since. */
+export interface Resumption {
+  readonly told: Told;
+  readonly missed: Dirty;
 }
 
 export interface AgentSessionModules {
@@ -69,6 +77,14 @@ export class AgentSession {
     this.description = description;
     this.heardMs = heardMs;
     this.#modules = modules;
+  }
+
+  /** Goes on where another manager stopped, instead of saying everything. Before anything else is done. */
+  resume({ told, missed }: Resumption): void {
+    this.#told = told;
+    this.#modules.networksChanged(NO_NETWORKS, told.networks);
+    this.#readiness.sent(told.version, 1);
+    this.#unsaid.addAll(missed, told.version + 1);
   }
 
   /** The networks it has been told of. */
@@ -123,8 +139,8 @@ export class AgentSession {
     const abort = (): void => this.#ended.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     try {
-      const { sessionId, periodMs } = this.opts;
-      yield { welcome: { sessionId, heartbeatPeriodMs: periodMs } };
+      const { sessionId, periodMs, epoch } = this.opts;
+      yield { welcome: { sessionId, heartbeatPeriodMs: periodMs, epoch } };
       while (!this.#over || this.#storedDue !== undefined) {
         const messages = [...this.#due()];
         yield* messages;

@@ -6,22 +6,28 @@ import type { Metrics } from '#proto/base/metrics.ts';
 import type { Random } from '#proto/base/random.ts';
 import { nodeDescription } from '#proto/convert/node.ts';
 import { taskStatus } from '#proto/convert/task.ts';
-import type { AgentMessage, AgentMessageReports, ManagerMessage } from '#proto/gen/shoal.ts';
+import type {
+  AgentMessage,
+  AgentMessageKnown,
+  AgentMessageReports,
+  ManagerMessage,
+} from '#proto/gen/shoal.ts';
 import type { Input } from '#proto/rpc/codec.ts';
 import type { CallInfo, Implementation } from '#proto/rpc/types.ts';
-import { type NodeId, newId, type TaskId } from '#proto/types/ids.ts';
+import { type NetworkId, type NodeId, newId, type ServiceId, type TaskId } from '#proto/types/ids.ts';
 import type { NodeDescription, TaskStatus } from '#proto/types/objects.ts';
 import type { EventBatch, Store } from '../store/view.ts';
-import { AgentSession } from './agent-session.ts';
+import { AgentSession, type Resumption } from './agent-session.ts';
 import { clusterInfoFor, clusterInfoTouched } from './cluster-info.ts';
 import type { PatientClock } from './patient-clock.ts';
 import type { Reporter } from './reporter.ts';
+import { type Known, missedBy, toldBefore } from './resume.ts';
 import type { Sessions } from './sessions.ts';
 import { SharedBarrier } from './shared-barrier.ts';
 import { touchedBy } from './touched.ts';
 
 export interface DispatcherModules {
-  readonly store: Pick<Store, 'view' | 'subscribe' | 'readBarrier'>;
+  readonly store: Pick<Store, 'view' | 'subscribe' | 'watchFrom' | 'readBarrier'>;
   readonly clock: Clock;
   readonly patient: PatientClock;
   readonly random: Random;
@@ -89,7 +95,7 @@ export class Dispatcher implements Implementation<'Dispatcher'>, AsyncDisposable
   async #open(words: AsyncIterator<AgentMessage>, call: CallInfo): Promise<AgentSession> {
     const nodeId = call.peer?.nodeId;
     if (nodeId === undefined) throw new ShoalError('UNAUTHENTICATED', 'a session needs a certificate');
-    const description = await this.#hello(words);
+    const { description, known } = await this.#hello(words);
     await this.#barrier.pass(FRESH_MS_MAX);
     call.signal.throwIfAborted();
     if (this.#stopped) throw new ShoalError('UNAVAILABLE', 'this manager is stopping');
@@ -99,6 +105,7 @@ export class Dispatcher implements Implementation<'Dispatcher'>, AsyncDisposable
       nodeId,
       addr: knownAddr(call.peerAddr, description),
       periodMs: this.#modules.periodMs(),
+      epoch: this.#modules.store.view().cluster?.epoch ?? 0,
     };
     const session: AgentSession = new AgentSession(opts, description, this.#modules.patient.nowMs(), {
       view: () => this.#modules.store.view(),
@@ -109,21 +116,37 @@ export class Dispatcher implements Implementation<'Dispatcher'>, AsyncDisposable
     this.#modules.sessions
       .add(session)
       ?.end(new ShoalError('CANCELLED', 'the node has begun another session'));
+    const resumption = known && this.#resumption(nodeId, known);
+    if (resumption) session.resume(resumption);
     this.#modules.reporter.changed(nodeId);
-    this.#modules.log.info('an agent has begun a session', { node: nodeId, addr: opts.addr });
+    const resumed = resumption !== undefined;
+    this.#modules.log.info('an agent has begun a session', { node: nodeId, addr: opts.addr, resumed });
     return session;
   }
 
-  async #hello(words: AsyncIterator<AgentMessage>): Promise<NodeDescription> {
+  /** What an agent missed that knows this much; undefined when it must be told everything. */
+  #resumption(nodeId: NodeId, known: Known): Resumption | undefined {
+    const { store } = this.#modules;
+    const view = store.view();
+    if (known.epoch !== view.cluster?.epoch || known.version > view.version) return undefined;
+    const batches: EventBatch[] = [];
+    const unsubscribe = store.watchFrom(known.version, (batch) => void batches.push(batch));
+    if (unsubscribe === undefined) return undefined;
+    unsubscribe();
+    return { told: toldBefore(known), missed: missedBy(nodeId, batches, view) };
+  }
+
+  async #hello(words: AsyncIterator<AgentMessage>): Promise<{ description: NodeDescription; known?: Known }> {
     const late = Promise.withResolvers<never>();
     const cancel = this.#modules.clock.timer(HELLO_MS_MAX, () => {
       late.reject(new ShoalError('DEADLINE_EXCEEDED', 'the agent did not say hello'));
     });
     try {
       const first = await Promise.race([words.next(), late.promise]);
-      const description = first.done ? undefined : first.value.hello?.description;
-      if (!description) throw new ShoalError('INVALID_ARGUMENT', 'a session begins with a hello');
-      return nodeDescription.fromWire(description);
+      const hello = first.done ? undefined : first.value.hello;
+      if (!hello?.description) throw new ShoalError('INVALID_ARGUMENT', 'a session begins with a hello');
+      const description = nodeDescription.fromWire(hello.description);
+      return hello.known ? { description, known: knownFromWire(hello.known) } : { description };
     } finally {
       cancel();
     }
@@ -242,6 +265,15 @@ export class Dispatcher implements Implementation<'Dispatcher'>, AsyncDisposable
       session.end(new ShoalError('UNAVAILABLE', 'heartbeat failure'));
     }
   }
+}
+
+function knownFromWire({ epoch, version, networks, revisions }: AgentMessageKnown): Known {
+  return {
+    epoch,
+    version,
+    networks: networks as NetworkId[],
+    revisions: revisions.map((key) => ({ ...key, serviceId: key.serviceId as ServiceId })),
+  };
 }
 
 /** A status as the log may keep it: what a task says of its failure is cut to what people read. */

@@ -17,6 +17,17 @@ export class Unsaid {
     return this.#since;
   }
 
+  /** Rows that were found in another way, since `version`. */
+  addAll(dirty: Dirty, version: number): void {
+    this.#since ??= version;
+    this.#self ||= dirty.self;
+    this.#tasks = new Set([...this.#tasks, ...dirty.tasks]);
+    this.#peers = new Set([...this.#peers, ...dirty.peers]);
+    this.#networks = new Set([...this.#networks, ...dirty.networks]);
+    this.#services = new Set([...this.#services, ...dirty.services]);
+    this.#endpoints = new Set([...this.#endpoints, ...dirty.endpoints]);
+  }
+
   add(topic: Topic, id: string, version: number): void {
     this.#since ??= version;
     switch (topic) {

@@ -60,8 +60,11 @@ test('an agent that loses its manager turns to another; its node stays ready, an
   agent.session.report(task, statusOf(TaskState.Running));
   await until('it is with the other one', () => agent.session.status().manager === leader?.addr);
   await until('the report is stored', () => taskOf(cluster, task) === TaskState.Running);
+  const last = agent.assigned.at(-1);
+  t.true(last?.tasks.has(task));
   const other = await placeTask(cluster.at, { service: 's1', slot: 2, node: agent.nodeId });
   await until('a new task arrives', () => agent.session.assigned().tasks.has(other));
+  t.true(agent.session.assigned().peers === last?.peers, 'it was told what was new, not everything again');
   t.is(nodeOf(cluster, agent)?.status.state, 'ready');
 });
 

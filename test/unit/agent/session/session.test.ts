@@ -251,6 +251,51 @@ test('a manager that is behind is left for another; only one that stays behind i
   t.is(at.session.assigned().version, 91);
 });
 
+test('the next manager hears what the node has been told, and goes on from there', async (t) => {
+  await using at = await scene();
+  const line = await at.line();
+  t.falsy(line.heard[0]?.hello?.known);
+  line.welcome({ complete: true, version: 7 });
+  await settle();
+  line.say(new ShoalError('UNAVAILABLE', 'stopping'));
+  await settle();
+  const next = await at.line();
+  t.is(next.heard[0]?.hello?.known?.version, 7);
+  next.welcome({ appliesTo: 7, version: 8 });
+  await settle();
+  t.is(at.session.assigned().version, 8);
+});
+
+test('a cluster that was forced anew is believed at once, however far back it begins', async (t) => {
+  await using at = await scene();
+  const line = await at.line();
+  line.say({ welcome: { sessionId: 's', heartbeatPeriodMs: PERIOD_MS, epoch: 1 } });
+  line.assign({ complete: true, version: 100 });
+  await settle();
+  line.say(new ShoalError('UNAVAILABLE', 'stopping'));
+  await settle();
+  const anew = await at.line();
+  anew.say({ welcome: { sessionId: 's', heartbeatPeriodMs: PERIOD_MS, epoch: 2 } });
+  anew.assign({ complete: true, version: 60 });
+  await settle();
+  t.is(at.session.assigned().version, 60);
+});
+
+test('where nothing of the network is different, the data plane is ready for that version too', async (t) => {
+  await using at = await scene();
+  const line = await at.line();
+  line.welcome({ complete: true, version: 7 });
+  await settle();
+  line.assign({ appliesTo: 7, version: 8 });
+  await settle();
+  at.session.networkReady(8);
+  line.assign({ appliesTo: 8, version: 9, removeTasks: [TASK] });
+  await settle();
+  at.session.describe(descriptionOf('again'));
+  await settle();
+  t.is(line.heard.findLast(({ networkReady }) => networkReady)?.networkReady?.version, 9);
+});
+
 test('reports are kept until they are stored, and said again to the next manager', async (t) => {
   await using at = await scene();
   const line = await at.line();

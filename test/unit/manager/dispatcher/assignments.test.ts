@@ -1,5 +1,5 @@
 import test from 'ava';
-import { applyDiff, NOTHING_ASSIGNED } from '#agent/session/assigned.ts';
+import { applyDiff, NOTHING_ASSIGNED, networksOf } from '#agent/session/assigned.ts';
 import {
   changedAssignments,
   completeAssignments,
@@ -7,9 +7,11 @@ import {
   isEmpty,
   type Told,
 } from '#manager/dispatcher/assignments.ts';
+import { missedBy, toldBefore } from '#manager/dispatcher/resume.ts';
 import { touchedBy } from '#manager/dispatcher/touched.ts';
 import { Unsaid } from '#manager/dispatcher/unsaid.ts';
 import type { Change } from '#manager/store/changes.ts';
+import type { EventBatch } from '#manager/store/view.ts';
 import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
 import type { Assigned, AssignmentDiff } from '#proto/types/assignments.ts';
 import type { NetworkId, NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
@@ -34,6 +36,7 @@ class Listener {
   readonly #store: TestStore['store'];
   readonly #unsaid = new Unsaid();
   #told: Told;
+  #lost = false;
 
   constructor({ store }: TestStore, node: string) {
     this.#store = store;
@@ -53,7 +56,7 @@ class Listener {
 
   /** What it would be sent now; nothing, when nothing that matters to it has changed. */
   next(): AssignmentDiff | undefined {
-    if (this.#unsaid.since === undefined) return undefined;
+    if (this.#lost || this.#unsaid.since === undefined) return undefined;
     const { diff, told } = changedAssignments(
       this.#store.view(),
       this.nodeId,
@@ -64,6 +67,24 @@ class Listener {
     this.#told = told;
     this.#hear(diff);
     return diff;
+  }
+
+  /** Its manager is gone: it hears nothing. */
+  lose(): void {
+    this.#lost = true;
+  }
+
+  /** Another manager goes on from what it knows. */
+  resume(): void {
+    if (!this.#lost) return;
+    this.#lost = false;
+    const { version, revisions } = this.known;
+    const known = { epoch: 1, version, networks: networksOf(this.known), revisions: [...revisions.values()] };
+    const batches: EventBatch[] = [];
+    this.#store.watchFrom(version, (batch) => void batches.push(batch))?.();
+    this.#told = toldBefore(known);
+    this.#unsaid.take();
+    this.#unsaid.addAll(missedBy(this.nodeId, batches, this.#store.view()), version + 1);
   }
 
   #hear(diff: AssignmentDiff): void {
@@ -298,6 +319,27 @@ test('quiet: what does not concern a node is no news to it', async (t) => {
   t.is(n1.next(), undefined);
 });
 
+test('resume: an agent that changes managers is told what it missed, and nothing when it missed nothing', async (t) => {
+  await using at = await cluster(nodeReady('n1'), nodeReady('n2'), overlay('net1'), service('web', ['net1']));
+  await placeTask(at, { service: 'web', slot: 1, node: 'n1', networks: ['net1'] });
+  const n1 = new Listener(at, 'n1');
+  n1.lose();
+  n1.resume();
+  t.is(n1.next(), undefined);
+  n1.lose();
+  const far = await placeTask(at, { service: 'web', slot: 2, node: 'n2', networks: ['net1'] });
+  n1.resume();
+  const missed = n1.next();
+  t.deepEqual(
+    missed?.putEndpoints.map(({ taskId }) => taskId),
+    [far],
+  );
+  t.is(
+    (missed?.putPeers.length ?? 0) + (missed?.putServices.length ?? 0) + (missed?.putTasks.length ?? 0),
+    0,
+  );
+});
+
 test('network: a diff of tasks alone needs no acknowledgement of the data plane', async (t) => {
   await using at = await cluster(nodeReady('n1'), overlay('net1'), service('s1'), service('s2', ['net1']));
   const n1 = new Listener(at, 'n1');
@@ -374,9 +416,14 @@ for (let seed = 1; seed <= 30; seed++) {
     const listeners = NODES.map((node) => new Listener(at, node));
     for (let step = 0; step < 150; step++) {
       await happen(at, random);
-      for (const listener of listeners) if (random.next() < 0.3) listener.next();
+      for (const listener of listeners) {
+        if (random.next() < 0.05) listener.lose();
+        if (random.next() < 0.1) listener.resume();
+        if (random.next() < 0.3) listener.next();
+      }
     }
     for (const listener of listeners) {
+      listener.resume();
       listener.next();
       const newcomer = new Listener(at, listener.nodeId);
       t.deepEqual(comparable(listener.known), comparable(newcomer.known), `seed ${seed}, ${listener.nodeId}`);
