@@ -70,8 +70,7 @@ const HOST_CONFIG_DEFAULTS: HostConfig & Readonly<Record<string, unknown>> = {
 /** The body of GET /containers/{id}/json, without sizes. */
 export function inspectView(engine: Engine, container: Container): Record<string, unknown> {
   const { spec, run } = container;
-  const { rootfs } = engine.parts;
-  const folder = rootfs.folder(spec.id);
+  const folder = engine.parts.runtime.bundle(spec.id);
   return {
     Id: spec.id,
     Created: spec.createdAt,

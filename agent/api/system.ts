@@ -57,6 +57,7 @@ function versionView({ parts: { machine } }: Engine): Record<string, unknown> {
       },
     ],
     Version: ENGINE_VERSION,
+    Experimental: false,
     ...api,
     ...build,
     ...place,

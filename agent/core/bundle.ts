@@ -16,7 +16,7 @@ import { type Accounts, resolveUser } from './oci/user.ts';
 import type { EngineParts } from './parts.ts';
 import type { ContainerSpec, MountPoint } from './record.ts';
 
-type Parts = Pick<EngineParts, 'opts' | 'machine' | 'containers' | 'rootfs' | 'seccomp' | 'runtime'>;
+type Parts = Pick<EngineParts, 'opts' | 'machine' | 'containers' | 'seccomp' | 'runtime'>;
 
 const INIT_PROGRAMS = [
   '/usr/bin/catatonit',
@@ -117,9 +117,9 @@ export class BundleWriter {
   }
 
   #etcFiles(spec: ContainerSpec, sandbox: Sandbox | undefined): OciMount[] {
-    const { containers, rootfs } = this.#parts;
+    const { containers, runtime } = this.#parts;
     const other = sharedWith(spec.hostConfig.NetworkMode, containers);
-    const folder = rootfs.folder(other?.id ?? spec.id);
+    const folder = runtime.bundle(other?.id ?? spec.id);
     if (!other) this.writeEtcFiles(spec, sandbox);
     const options = ['rbind', 'rprivate'];
     return ['hosts', 'hostname', 'resolv.conf']
@@ -129,7 +129,7 @@ export class BundleWriter {
 
   /** Also called when a running container joins or leaves a network. */
   writeEtcFiles(spec: ContainerSpec, sandbox: Sandbox | undefined): void {
-    const folder = this.#parts.rootfs.folder(spec.id);
+    const folder = this.#parts.runtime.bundle(spec.id);
     const [gateway] = (sandbox?.attachments ?? []).map((attachment) => attachment.gateway);
     const network: NetworkFacts = {
       host: spec.hostConfig.NetworkMode === 'host',
