@@ -5,6 +5,9 @@ import type { Member, MemberStatus } from './consensus.ts';
 import { type MembershipHistory, membersOf, type Peer, peerOf, wasRemoved } from './membership.ts';
 import { REMOVED } from './transport.ts';
 
+/** Who introduced itself is remembered, up to a number that no cluster's managers reach. */
+const INTRODUCED_MAX = 256;
+
 export interface RosterOpts {
   readonly self: Peer;
   /** A member that was heard within this time is reachable. */
@@ -37,7 +40,10 @@ export class Roster {
       const message = `manager ${sender.raftId} is node ${known.nodeId}, not ${sender.nodeId}`;
       throw new ShoalError('UNAUTHENTICATED', message);
     }
+    this.#introduced.delete(sender.raftId);
     this.#introduced.set(sender.raftId, sender);
+    const [oldest] = this.#introduced.keys();
+    if (this.#introduced.size > INTRODUCED_MAX && oldest !== undefined) this.#introduced.delete(oldest);
   }
 
   /** Where a member said it is found, since we started. */

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { randomHistory } from './support/history.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 12);
+const SEEDS = Number(process.env['SEEDS'] ?? 30);
 const FIRST_SEED = Number(process.env['SEED'] ?? 1);
 
 for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {

@@ -29,16 +29,37 @@ export async function randomHistory(seed: number): Promise<void> {
 }
 
 async function randomStep(group: Group, outcomes: Outcome[], step: number): Promise<void> {
-  const { random, network } = group;
+  const { random } = group;
   const name = NAMES[randomInt(random, NAMES.length)] as string;
-  const isDown = group.manager(name).consensus === undefined;
   const dice = random.next();
-  if (dice < 0.55) proposeSome(group, outcomes, step);
-  else if (dice < 0.65) isDown ? await group.restart(name) : group.kill(name, random.next() < 0.5);
-  else if (dice < 0.75) network.cutOff(`node-${name}`);
-  else if (dice < 0.9) for (const other of NAMES) network.heal(`node-${other}`);
-  else if (isDown) await group.restart(name);
+  if (dice < 0.5) proposeSome(group, outcomes, step);
+  else if (dice < 0.9) await disturb(group, name);
+  else calm(group);
   await group.clock.advance(randomInt(random, 150));
+}
+
+/** Something goes wrong with one manager; or one that is away comes back. */
+async function disturb(group: Group, name: string): Promise<void> {
+  const { random, network } = group;
+  const manager = group.manager(name);
+  if (manager.consensus === undefined) return group.restart(name);
+  const what = randomInt(random, 7);
+  if (what === 0) group.kill(name);
+  else if (what === 1) group.kill(name, true);
+  else if (what === 2) network.cutOff(`node-${name}`);
+  else if (what === 3) manager.disk.roomBytes = 0;
+  else if (what === 4) network.snapshotPiecesMax = randomInt(random, 3);
+  else if (what === 5) manager.consensus.transferLeadership().catch(() => undefined);
+  else await group.stop(name);
+}
+
+/** Nothing that runs is hindered any more. */
+function calm(group: Group): void {
+  group.network.snapshotPiecesMax = Number.POSITIVE_INFINITY;
+  for (const name of NAMES) {
+    group.network.heal(`node-${name}`);
+    group.manager(name).disk.roomBytes = Number.POSITIVE_INFINITY;
+  }
 }
 
 function proposeSome(group: Group, outcomes: Outcome[], step: number): void {
@@ -61,10 +82,8 @@ function proposeSome(group: Group, outcomes: Outcome[], step: number): void {
 }
 
 async function recover(group: Group): Promise<void> {
-  for (const name of NAMES) {
-    group.network.heal(`node-${name}`);
-    if (group.manager(name).consensus === undefined) await group.restart(name);
-  }
+  calm(group);
+  for (const name of NAMES) if (group.manager(name).consensus === undefined) await group.restart(name);
 }
 
 async function check(group: Group, outcomes: readonly Outcome[]): Promise<void> {

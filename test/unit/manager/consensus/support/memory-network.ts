@@ -84,8 +84,12 @@ export class MemoryNetwork {
       return from.events.removed();
     }
     to.introduced.set(from.self.raftId, from.self);
-    if (message.type === MessageType.Snap) this.#sendSnapshot(from, to, message);
-    else to.events.received([message]);
+    if (message.type !== MessageType.Snap) return to.events.received([message]);
+    try {
+      this.#sendSnapshot(from, to, message);
+    } catch {
+      from.events.snapshotSent(message.to, false);
+    }
   }
 
   #lost(from: Station, message: Message): void {
