@@ -35,6 +35,22 @@ export function netnsPath(opts: ApplyOpts, id: NamespaceId): NetnsPath {
   return id === NODE_NAMESPACE ? undefined : `${opts.netnsDir}/${id}`;
 }
 
+/** The node's namespace and those of routers change all the time; a container's is made and left alone. */
+export function isLasting(id: NamespaceId): boolean {
+  return id === NODE_NAMESPACE || id.startsWith('net-');
+}
+
+/** A command of a batch. */
+interface Step {
+  /** The namespace it is run in, and the one whose object it makes. */
+  readonly at: NamespaceId;
+  readonly namespace: NamespaceId;
+  readonly cause: string;
+  readonly item: Item;
+  readonly command: string;
+  readonly creates: boolean;
+}
+
 class Application {
   readonly #opts: ApplyOpts;
   readonly #machine: NetMachine;
@@ -53,7 +69,7 @@ class Application {
     const entries = [...this.#change.namespaces];
     for (const [id, wanted] of entries) this.#makeNamespace(id, wanted);
     await Promise.all(entries.map(([id, wanted]) => this.#takeAway(id, wanted.remade)));
-    await this.#makeLinks(entries);
+    await Promise.all([...this.#batches()].map(([id, batch]) => this.#runBatch(id, batch)));
     await Promise.all(entries.map(([id, wanted]) => this.#changeOne(id, wanted)));
     for (const id of this.#change.remove) await this.#removeNamespace(id);
     return this.#failures;
@@ -72,30 +88,52 @@ class Application {
     }
   }
 
-  /** Links are made from the node's namespace, both ends at once, wherever they are. */
-  async #makeLinks(entries: readonly [NamespaceId, NamespaceChange][]): Promise<void> {
-    const wanted = entries.flatMap(([id, { set }]) =>
-      set.filter(({ item, fresh }) => fresh && item.create !== undefined).map((entry) => ({ id, entry })),
-    );
-    const failed = await this.#create(wanted);
-    const leftOver = failed.filter(({ entry, error }) => entry.item.fixed === 'veth' && THERE.test(error));
-    for (const { id, entry } of leftOver) await this.#takeAway(id, [entry.item]);
-    const again = await this.#create(leftOver);
-    for (const { id, entry, error } of [...failed.filter((one) => !leftOver.includes(one)), ...again])
-      this.#fail(id, [entry.cause], `${entry.item.create}: ${error}`);
+  /**
+   * What one program does in a namespace and ends: new links, both ends at once, and in a container's namespace all the
+   * rest too.
+   */
+  #batches(): Map<NamespaceId, Step[]> {
+    const creating: Step[] = [];
+    const setting: Step[] = [];
+    for (const [namespace, { set }] of this.#change.namespaces) {
+      for (const { item, fresh, cause } of set) {
+        const step = { namespace, cause, item };
+        if (fresh && item.create !== undefined)
+          creating.push({
+            ...step,
+            at: item.createIn ?? NODE_NAMESPACE,
+            command: item.create,
+            creates: true,
+          });
+        if (!isLasting(namespace) && item.by === 'ip' && item.set !== undefined)
+          setting.push({ ...step, at: namespace, command: item.set, creates: false });
+      }
+    }
+    return Map.groupBy([...creating, ...setting], (step) => step.at);
   }
 
-  async #create<T extends { readonly id: NamespaceId; readonly entry: ItemChange }>(
-    wanted: readonly T[],
-  ): Promise<(T & { error: string })[]> {
-    if (wanted.length === 0) return [];
-    const commands = wanted.map(({ entry }) => entry.item.create as string);
+  async #runBatch(id: NamespaceId, batch: readonly Step[]): Promise<void> {
+    let failed = await this.#tryBatch(id, batch);
+    // A veth of this name was left by a container that was not taken away: names are made from their ids.
+    const inTheWay = failed.filter(({ item, error }) => item.fixed === 'veth' && THERE.test(error));
+    if (inTheWay.length > 0) {
+      for (const { namespace, item } of inTheWay) await this.#takeAway(namespace, [item]);
+      const commands = new Set(failed.map(({ command }) => command));
+      const again = batch.filter(({ creates, command }) => !creates || commands.has(command));
+      failed = await this.#tryBatch(id, again);
+    }
+    for (const { namespace, cause, command, error } of failed)
+      this.#fail(namespace, [cause], `${command}: ${error}`);
+  }
+
+  async #tryBatch(id: NamespaceId, batch: readonly Step[]): Promise<(Step & { error: string })[]> {
+    const commands = batch.map(({ command }) => command);
     const errors = await this.#commands
-      .run(undefined, 'ip', commands)
+      .runOnce(netnsPath(this.#opts, id), 'ip', commands)
       .catch((error: unknown) => commands.map(() => messageOf(error)));
-    return wanted.flatMap((one, i) => {
+    return batch.flatMap((step, i) => {
       const error = errors[i];
-      return error === undefined ? [] : [{ ...one, error }];
+      return error === undefined ? [] : [{ ...step, error }];
     });
   }
 
@@ -103,7 +141,7 @@ class Application {
   async #changeOne(id: NamespaceId, wanted: NamespaceChange): Promise<void> {
     try {
       this.#setSwitches(id, wanted.set);
-      await this.#set(id, wanted.set, 'ip');
+      if (isLasting(id)) await this.#set(id, wanted.set, 'ip');
       await this.#set(id, wanted.set, 'bridge');
       await this.#setTable(id, wanted);
       await this.#takeAway(id, wanted.unset);
@@ -165,7 +203,6 @@ class Application {
     }
   }
 
-  /** Containers' namespaces are set up once; the node's and the routers' change all the time. */
   async #run(
     id: NamespaceId,
     tool: 'ip' | 'bridge',
@@ -173,8 +210,7 @@ class Application {
   ): Promise<readonly (string | undefined)[]> {
     if (commands.length === 0) return [];
     const path = netnsPath(this.#opts, id);
-    const lasting = id === NODE_NAMESPACE || id.startsWith('net-');
-    return lasting
+    return isLasting(id)
       ? await this.#commands.run(path, tool, commands)
       : await this.#commands.runOnce(path, tool, commands);
   }

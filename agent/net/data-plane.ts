@@ -1,4 +1,4 @@
-import { applyChange, type Failure, netnsPath } from './apply.ts';
+import { applyChange, type Failure, isLasting, netnsPath } from './apply.ts';
 import type { NetMachine, NetnsPath } from './net-machine.ts';
 import { difference, type Found } from './plan/change.ts';
 import { type NamespaceId, NODE_NAMESPACE } from './plan/fragment.ts';
@@ -56,7 +56,7 @@ export class DataPlane {
 
   async #read(plan: Plan): Promise<Found> {
     const found = new Map<NamespaceId, readonly Item[] | 'absent'>();
-    const lasting = [...this.#unknown].filter((id) => id === NODE_NAMESPACE || id.startsWith('net-'));
+    const lasting = [...this.#unknown].filter(isLasting);
     for (const id of lasting) found.set(id, await this.#readOne(id));
     for (const id of this.#unknown) if (!found.has(id)) found.set(id, this.#containerAsFound(plan, id));
     for (const id of cutOff(plan, found)) {

@@ -30,7 +30,9 @@ export class FactFinder {
     const ours = new Set([...bridges, this.#opts.names.meshDevice]);
     const addresses = [...machine.addresses()].flatMap(([device, own]) => (ours.has(device) ? [] : own));
     return {
-      ...this.#opts,
+      names: this.#opts.names,
+      netnsDir: this.#opts.netnsDir,
+      ownNetns: machine.ownNetns,
       resolverPort,
       ...(dataPathAddr === undefined ? {} : { dataPathAddr }),
       addresses: addresses.sort(),

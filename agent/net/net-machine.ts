@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '#proto/base/clock.ts';
 import { forgetFlows } from '../core/linux/conntrack.ts';
@@ -26,7 +27,10 @@ export interface NetCommands {
     tool: 'ip' | 'bridge' | 'nft',
     commands: readonly string[],
   ): Promise<readonly (string | undefined)[]>;
-  /** The same, for a namespace that seldom changes. */
+  /**
+   * The same by a program that ends with its work: for a namespace that seldom changes, and for commands that name
+   * other namespaces, because a kept program holds on to those.
+   */
   runOnce(
     netns: NetnsPath,
     tool: 'ip' | 'bridge',
@@ -42,6 +46,8 @@ export interface NetCommands {
 /** The machine, as far as its network goes. */
 export interface NetMachine extends AsyncDisposable {
   readonly commands: NetCommands;
+  /** Path by which other programs find our own namespace, wherever our threads are at the moment. */
+  readonly ownNetns: string;
   createNamespace(path: string): void;
   removeNamespace(path: string): void;
   isNamespace(path: string): boolean;
@@ -59,8 +65,10 @@ export interface NetMachine extends AsyncDisposable {
 /** This machine. */
 export function linuxNetMachine(modules: { readonly clock: Pick<Clock, 'timer'> }): NetMachine {
   const commands = new NetChannels(NET_CHANNELS_DEFAULTS, modules);
+  const home = openSync('/proc/thread-self/ns/net', 'r');
   return {
     commands,
+    ownNetns: `/proc/${process.pid}/fd/${home}`,
     createNamespace,
     removeNamespace,
     isNamespace,
@@ -70,7 +78,10 @@ export function linuxNetMachine(modules: { readonly clock: Pick<Clock, 'timer'> 
     canBind,
     openSockets: (protocol) => openSockets('self', protocol),
     addresses: ownAddresses,
-    [Symbol.asyncDispose]: () => commands[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await commands[Symbol.asyncDispose]();
+      closeSync(home);
+    },
   };
 }
 

@@ -77,8 +77,15 @@ export async function teardownNodeNetwork(
   await using machine = linuxNetMachine(modules);
   const plane = new DataPlane({ names, netnsDir: netnsDir(opts) }, machine);
   plane.adopt();
-  const nothing = { names, netnsDir: netnsDir(opts), resolverPort: 53, addresses: [], lanMtu: 0 };
-  const failures = await plane.apply({ facts: nothing, sandboxes: new Map(), locals: new Map() });
+  const facts = {
+    names,
+    netnsDir: netnsDir(opts),
+    ownNetns: machine.ownNetns,
+    resolverPort: 53,
+    addresses: [],
+    lanMtu: 0,
+  };
+  const failures = await plane.apply({ facts, sandboxes: new Map(), locals: new Map() });
   const left = await machine.commands.load(undefined, deleteTable(names.table));
   rmSync(recordsDir(opts), { recursive: true, force: true });
   rmSync(netnsDir(opts), { recursive: true, force: true });

@@ -64,12 +64,23 @@ export function difference(before: Fragments, after: Fragments, found: Found, ta
     const whole = asFound !== undefined || is.base !== was.base ? sideOf(after, id) : undefined;
     namespaces.set(id, namespaceChange(table, was, asFound === undefined ? is : (whole as Side), whole));
   }
-  for (const [id, change] of namespaces)
-    namespaces.set(id, {
-      ...change,
-      unset: change.unset.filter((item) => !remove.includes(item.peer ?? '')),
-    });
+  dropNeedless(namespaces, remove);
   return { namespaces, remove: remove.sort() };
+}
+
+/**
+ * A link that goes takes with it what was on its other end; and one that leads to a namespace which goes need not be
+ * taken away at all.
+ */
+function dropNeedless(namespaces: Map<NamespaceId, NamespaceChange>, remove: readonly NamespaceId[]): void {
+  const ends = new Set<string>();
+  for (const { unset } of namespaces.values())
+    for (const { createIn, inner } of unset) if (inner !== undefined) ends.add(`${createIn} ${inner}`);
+  for (const [id, change] of namespaces) {
+    const needed = (item: Item): boolean =>
+      !ends.has(`${id} ${item.device}`) && !(item.goesWithPeer && remove.includes(item.createIn ?? ''));
+    namespaces.set(id, { ...change, unset: change.unset.filter(needed) });
+  }
 }
 
 /** What one plan, or a part of it, has in one namespace. */

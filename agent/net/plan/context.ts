@@ -16,6 +16,8 @@ export interface NodeFacts {
   readonly names: InstanceNames;
   /** Directory of the files that namespaces are bound to. */
   readonly netnsDir: string;
+  /** Path by which other programs find the node's own namespace. */
+  readonly ownNetns: string;
   /** Port at 127.0.0.11 that the resolver got; containers see 53 in any case. */
   readonly resolverPort: number;
   /** Where this node's VXLAN packets come from; absent while it is in no cluster. */
@@ -52,6 +54,7 @@ export interface RouterContext {
 export interface PlanContext {
   readonly names: InstanceNames;
   readonly netnsDir: string;
+  readonly ownNetns: string;
   readonly resolverPort: number;
   readonly mesh?: MeshContext;
   /** By network id. */
@@ -71,6 +74,7 @@ export function contextOf(
   const now: PlanContext = {
     names: facts.names,
     netnsDir: facts.netnsDir,
+    ownNetns: facts.ownNetns,
     resolverPort: facts.resolverPort,
     ...(mesh === undefined ? {} : { mesh }),
     routers: mesh === undefined ? {} : routersOf(facts, cluster, sandboxes),

@@ -9,8 +9,10 @@ export interface Item {
   /** How it is. */
   readonly value: string;
   readonly by: 'ip' | 'bridge' | 'sysctl';
-  /** Run in the node's namespace when the object is not there. */
+  /** Run when the object is not there. */
   readonly create?: string;
+  /** Where `create` is run: in the namespace of a container for its links, else in the node's. */
+  readonly createIn?: string;
   /** What only `create` can decide: if it differs the object is made anew. */
   readonly fixed?: string;
   /** Make it so, whatever it was. For `sysctl`: path, blank, value. */
@@ -18,11 +20,13 @@ export interface Item {
   readonly unset?: string;
   /** Goes away with this device. */
   readonly device?: string;
+  /** Of a link: its other end, in `createIn`. */
+  readonly inner?: string;
   /**
-   * Namespace of the other end of a link, if it is enough that the link goes away with it, a moment later. On a bridge
-   * it is not: the next container may have the address at once.
+   * It is enough that the link goes away with `createIn`, a moment later. On a bridge it is not: the next container may
+   * have the address at once.
    */
-  readonly peer?: string;
+  readonly goesWithPeer?: boolean;
 }
 
 export interface LinkSpec {
@@ -33,7 +37,9 @@ export interface LinkSpec {
   readonly mtu?: number;
   readonly master?: string;
   readonly group?: number;
-  readonly peer?: string;
+  readonly createIn?: string;
+  readonly inner?: string;
+  readonly goesWithPeer?: boolean;
 }
 
 export function link(spec: LinkSpec): Item {
@@ -48,7 +54,9 @@ export function link(spec: LinkSpec): Item {
     set: `link set dev ${spec.name}${mtu}${group}${master} up`,
     unset: `link del dev ${spec.name}`,
     ...(spec.create === undefined ? {} : { create: spec.create }),
-    ...(spec.peer === undefined ? {} : { peer: spec.peer }),
+    ...(spec.createIn === undefined ? {} : { createIn: spec.createIn }),
+    ...(spec.inner === undefined ? {} : { inner: spec.inner }),
+    ...(spec.goesWithPeer ? { goesWithPeer: true } : {}),
   };
 }
 

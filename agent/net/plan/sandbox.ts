@@ -89,10 +89,12 @@ function gatewayOutside(
     link({
       name: device,
       fixed: 'veth',
-      peer: sandbox.containerId,
       create:
-        `link add gw0 netns ${context.netnsDir}/${sandbox.containerId} address ${macOf(exit)} mtu ${mesh.mtu} ` +
-        `type veth peer name ${device} address ${GATEWAY_MAC} mtu ${mesh.mtu} group ${group}`,
+        `link add gw0 address ${macOf(exit)} mtu ${mesh.mtu} type veth ` +
+        `peer name ${device} netns ${context.ownNetns} address ${GATEWAY_MAC} mtu ${mesh.mtu} group ${group}`,
+      createIn: sandbox.containerId,
+      inner: 'gw0',
+      goesWithPeer: true,
       mtu: mesh.mtu,
       group,
     }),
@@ -152,10 +154,12 @@ function addOverlay(
       link({
         name: outer,
         fixed: 'veth',
-        peer: id,
         create:
-          `link add ${device} netns ${context.netnsDir}/${id} address ${on.mac} mtu ${router.mtu} type veth ` +
+          `link add ${device} address ${on.mac} mtu ${router.mtu} type veth ` +
           `peer name ${outer} netns ${context.netnsDir}/${namespace} address ${GATEWAY_MAC} mtu ${router.mtu}`,
+        createIn: id,
+        inner: device,
+        goesWithPeer: true,
         mtu: router.mtu,
       }),
       route({ to: ip, device: outer }),
@@ -193,8 +197,10 @@ function addBridge(
         name: outer,
         fixed: 'veth',
         create:
-          `link add ${device} netns ${context.netnsDir}/${id} address ${on.mac} mtu ${mtu} ` +
-          `type veth peer name ${outer} mtu ${mtu}`,
+          `link add ${device} address ${on.mac} mtu ${mtu} type veth ` +
+          `peer name ${outer} netns ${context.ownNetns} mtu ${mtu}`,
+        createIn: id,
+        inner: device,
         mtu,
         master: bridge,
       }),

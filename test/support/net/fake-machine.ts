@@ -3,6 +3,7 @@ import type { NetMachine } from '#agent/net/net-machine.ts';
 /** A machine without a network: takes every command, notes it, and fails those it is told to. */
 export class FakeMachine implements NetMachine {
   readonly said: string[] = [];
+  readonly ownNetns = '/proc/self/ns/net';
   readonly namespaces = new Set<string>();
   /** What is wrong with a command, or nothing. */
   fault: (command: string) => string | undefined = () => undefined;

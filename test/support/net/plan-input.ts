@@ -71,6 +71,7 @@ export function inputOf(
     facts: {
       names: instanceNames(''),
       netnsDir: '/run/netns-test',
+      ownNetns: '/proc/1/fd/9',
       resolverPort: 53,
       dataPathAddr: lanAddress(1),
       addresses: [lanAddress(1)],

@@ -84,6 +84,14 @@ function sorted(...answers: readonly string[]): string {
   return [...answers].sort().join(', ');
 }
 
+/** The kernel ends namespaces, and what is in them, a moment after the last that holds them. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; !isSo(); tries++) {
+    if (tries > 500) throw new Error('it never came');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 test.serial(
   'a virtual address spreads evenly over tasks here and elsewhere, and keeps the client',
   async (t) => {
@@ -239,6 +247,9 @@ test.serial('two networks with one subnet on one node do not see each other', as
   t.is(await twin.web.call('askDns', 'web', 'A', 'udp'), 'NXDOMAIN');
   await topology.node(1).net('closeSandbox', twin.sandbox.containerId);
   t.false(topology.run(topology.node(1).netns, `ls ${topology.node(1).execRoot}/netns`).includes('net-net2'));
+  const link = `g${twin.sandbox.containerId.slice(0, 12)}`;
+  await twin.web.end('SIGKILL');
+  await until(() => !topology.run(topology.node(1).netns, 'ip -o link').includes(link));
 });
 
 test.serial(

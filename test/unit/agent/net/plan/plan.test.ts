@@ -171,6 +171,19 @@ test('sandboxes: a bridge’s link is taken away at once, because its address ma
   t.true(change.namespaces.get('node')?.unset.some((item) => item.unset === 'link del dev vbbbbbbbbbb-0'));
 });
 
+test('sandboxes: a network that a container leaves takes its interface along; nothing on it is taken away by hand', (t) => {
+  const state = webOn([1, 2]).stateFor(1);
+  const both = onBridge('b', '172.18.0.2');
+  const attachments = [...both.attachments, { ...(HERE.attachments[0] as object), number: 1 }] as never;
+  const change = changeFrom(
+    inputOf(state, [{ ...both, attachments, slot: 3 }], [BRIDGE]),
+    inputOf(state, [both], [BRIDGE]),
+  );
+  t.deepEqual(change.namespaces.get(idOf('b'))?.unset, []);
+  t.true(change.namespaces.get('net-net1')?.unset.some((item) => item.unset === 'link del dev vx0'));
+  t.true(change.namespaces.get('node')?.unset.some((item) => item.unset === 'link del dev gbbbbbbbbbbbb'));
+});
+
 test('adoption: what is found is compared as it is, and everything else of the namespace is made', (t) => {
   const plan = makePlan(inputOf(webOn([1, 2]).stateFor(1), [HERE]));
   const wanted = [...plan.fragments.values()].flatMap((fragment) => fragment.get('net-net1')?.items ?? []);
