@@ -1,4 +1,4 @@
-import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
+import { messageOf, ShoalError } from '#proto/base/errors.ts';
 import { type Reply, stream } from '#proto/http/types.ts';
 import type { Progress } from '../core/image/progress.ts';
 
@@ -101,6 +101,8 @@ export async function streamed(
   const signal = AbortSignal.any([clientGone, leaving.signal]);
   const opened = Promise.withResolvers<void>();
   out.onFirst = () => opened.resolve();
+  // Nobody reads on, so nobody who writes is to wait for that.
+  clientGone.addEventListener('abort', () => out.end(), { once: true });
   const done = work(out, signal).then(
     () => {
       out.end();
@@ -159,9 +161,4 @@ function size(bytes: number): string {
     unit += 1;
   }
   return `${Number(value.toPrecision(4))}${UNITS[unit]}`;
-}
-
-/** True for the failure of a client that left: nobody is there to be told. */
-export function isCancelled(error: unknown): boolean {
-  return codeOf(error) === 'CANCELLED';
 }

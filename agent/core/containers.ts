@@ -297,13 +297,13 @@ export class ContainerEngine implements Containers {
   async *logs(idOrName: string, opts: LogOpts, signal?: AbortSignal): AsyncGenerator<LogRecord> {
     const container = this.mustKeepLogs(idOrName);
     using ended = endOf(container);
-    const path = this.#modules.starter.logPath(container.id);
+    const path = this.#parts.rootfs.logPath(container.id);
     yield* readLog(path, opts, ended.signal, signal ?? new AbortController().signal);
   }
 
   logPath(container: Container): string {
     const keeps = logOptions(container.spec.hostConfig).driver !== 'none';
-    return keeps ? this.#modules.starter.logPath(container.id) : '';
+    return keeps ? this.#parts.rootfs.logPath(container.id) : '';
   }
 
   /** Joins the streams of a container, now or when it starts. */

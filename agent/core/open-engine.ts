@@ -32,6 +32,7 @@ import { Remover } from './remover.ts';
 import { type ImageSource, RootFilesystems } from './rootfs.ts';
 import { Starter } from './starter.ts';
 import { EngineState } from './state.ts';
+import { StepRuns } from './step-runs.ts';
 import { Updater } from './updater.ts';
 import { LocalVolumes } from './volumes.ts';
 
@@ -52,6 +53,8 @@ export interface Engine extends AsyncDisposable {
   readonly execs: Execs;
   readonly membership: NetworkMembership;
   readonly updater: Updater;
+  /** For the builder: its RUN instructions. */
+  readonly steps: StepRuns;
 }
 
 const WORKERS = 8;
@@ -72,7 +75,7 @@ export async function openEngine(opts: EngineOpts, modules: EngineModules): Prom
     new LogKeeper({
       clock: modules.clock,
       log: modules.log,
-      pathOf: (id) => starter.logPath(id),
+      pathOf: (id) => parts.rootfs.logPath(id),
       reopen: (id) => void parts.runtime.reopenLog(id),
     }),
   );
@@ -95,6 +98,7 @@ export async function openEngine(opts: EngineOpts, modules: EngineModules): Prom
   const containers = new ContainerEngine(parts, { creator, starter, exits, remover, execs, onStarted });
   const membership = new NetworkMembership(parts, { bundles });
   const updater = new Updater(parts, { starter });
+  const steps = new StepRuns(parts);
   const running = stack.move();
   const dispose = (): Promise<void> => running.disposeAsync();
   return {
@@ -104,6 +108,7 @@ export async function openEngine(opts: EngineOpts, modules: EngineModules): Prom
     execs,
     membership,
     updater,
+    steps,
     [Symbol.asyncDispose]: dispose,
   };
 }

@@ -4,9 +4,9 @@ import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { Creator } from './creator.ts';
 import type { Exits } from './exits.ts';
-import { groupsUnder } from './linux/cgroup.ts';
+import { Cgroup, groupsUnder } from './linux/cgroup.ts';
 import { readExit } from './linux/exit-watch.ts';
-import { isAlive, signalProcess } from './linux/process.ts';
+import { isAlive, signalPid, signalProcess } from './linux/process.ts';
 import type { EngineParts } from './parts.ts';
 import type { Remover } from './remover.ts';
 import { startsWithEngine } from './restart.ts';
@@ -51,7 +51,7 @@ export async function recover(parts: EngineParts, modules: Modules): Promise<voi
   await ensureNetworks(parts, running);
   for (const container of running) await adopt(container, parts, modules);
   for (const container of containers) await tidy(container, parts, modules);
-  removeStrays(parts);
+  await removeStrays(parts);
 }
 
 async function ensureNetworks(parts: EngineParts, running: readonly Container[]): Promise<void> {
@@ -115,18 +115,29 @@ function hasBundle(parts: EngineParts, id: string): boolean {
   return namesIn(join(parts.opts.execRoot, 'c')).includes(id);
 }
 
-/** Bundles, folders and groups of containers that nobody remembers: they were being made, or being removed. */
-function removeStrays(parts: EngineParts): void {
-  const { opts, runtime, containers, rootfs, cgroups, log } = parts;
-  const known = (id: string): boolean => containers.get(id) !== undefined;
-  for (const id of namesIn(join(opts.execRoot, 'c'))) if (!known(id)) runtime.forget(id);
+/** Bundles, folders and groups of containers that nobody remembers: they were being made, or steps of a build. */
+async function removeStrays(parts: EngineParts): Promise<void> {
+  const { opts, runtime, containers, rootfs, cgroups } = parts;
+  const isStray = (id: string): boolean => containers.get(id) === undefined;
+  const groups = groupsUnder(cgroups, `/shoal/${opts.instance}`);
+  const bundles = namesIn(join(opts.execRoot, 'c'));
+  for (const id of new Set([...groups, ...bundles])) if (isStray(id)) await removeStray(id, parts);
   for (const id of namesIn(runtime.exitFolder))
-    if (!known(id)) rmSync(join(runtime.exitFolder, id), { force: true });
+    if (isStray(id)) rmSync(join(runtime.exitFolder, id), { force: true });
   for (const id of namesIn(join(opts.dataRoot, 'containers')))
-    if (!known(id)) rmSync(rootfs.folder(id), { recursive: true, force: true });
+    if (isStray(id)) rmSync(rootfs.folder(id), { recursive: true, force: true });
   for (const name of ['x', 'v']) rmSync(join(opts.execRoot, name), { recursive: true, force: true });
-  for (const id of groupsUnder(cgroups, `/shoal/${opts.instance}`))
-    if (!known(id)) log.warn('a control group of no container is left', { group: id });
+}
+
+async function removeStray(id: string, { opts, cgroups, clock, runtime, log }: EngineParts): Promise<void> {
+  const group = new Cgroup({ layout: cgroups, path: `/shoal/${opts.instance}/${id}` }, { clock });
+  for (const pid of group.processes()) signalPid(pid, SIGKILL);
+  try {
+    await group.remove();
+  } catch (error) {
+    log.error('a control group of no container is left', { group: id, err: error });
+  }
+  runtime.forget(id);
 }
 
 function namesIn(folder: string): string[] {

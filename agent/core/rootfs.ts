@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig } from './container-types.ts';
@@ -27,12 +27,22 @@ export interface ImageSource {
 
 /** The file systems of containers: the image's layers with one of the container's own on top. */
 export class RootFilesystems {
+  /**
+   * The bottom of every container: a folder with what is mounted on in each, so that the runtime has not to make it in
+   * the container's own layer, where it would look like a change.
+   */
+  readonly mountPoints: string;
   readonly #dataRoot: string;
   readonly #images: ImageSource;
 
   constructor(opts: { dataRoot: string }, modules: { images: ImageSource }) {
     this.#dataRoot = opts.dataRoot;
     this.#images = modules.images;
+    this.mountPoints = join(opts.dataRoot, 'mount-points');
+    for (const folder of ['dev', 'etc', 'proc', 'sys'])
+      mkdirSync(join(this.mountPoints, folder), { recursive: true, mode: 0o755 });
+    for (const file of ['hosts', 'hostname', 'resolv.conf'])
+      closeSync(openSync(join(this.mountPoints, 'etc', file), 'a', 0o644));
   }
 
   /** Folder of everything that a container keeps on disk. */
@@ -47,6 +57,11 @@ export class RootFilesystems {
 
   work(containerId: string): string {
     return join(this.folder(containerId), 'work');
+  }
+
+  /** The newest of its log files. */
+  logPath(containerId: string): string {
+    return join(this.folder(containerId), 'container.log');
   }
 
   layers(imageId: string): readonly string[] {
@@ -67,7 +82,7 @@ export class RootFilesystems {
 
   mount(containerId: string, imageId: string, target: string): void {
     const writable = { upper: this.upper(containerId), work: this.work(containerId) };
-    mountOverlay({ lowers: this.#images.layers(imageId), writable }, target);
+    mountOverlay({ lowers: [...this.#images.layers(imageId), this.mountPoints], writable }, target);
   }
 
   /** Shows an image, without anything of a container's, while `work` runs. */

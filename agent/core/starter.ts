@@ -21,12 +21,17 @@ import { type ContainerSpec, timestamp } from './record.ts';
 const SIGKILL = 9;
 const END_WAIT_MS_MAX = 10_000;
 
+export type StarterParts = Pick<
+  EngineParts,
+  'opts' | 'clock' | 'log' | 'cgroups' | 'events' | 'net' | 'networks' | 'runtime' | 'volumes'
+> & { readonly rootfs: Pick<EngineParts['rootfs'], 'mount' | 'logPath'> };
+
 /** Brings containers to life, and clears away what they needed while they lived. */
 export class Starter {
-  readonly #parts: EngineParts;
+  readonly #parts: StarterParts;
   readonly #bundles: BundleWriter;
 
-  constructor(parts: EngineParts, modules: { bundles: BundleWriter }) {
+  constructor(parts: StarterParts, modules: { bundles: BundleWriter }) {
     this.#parts = parts;
     this.#bundles = modules.bundles;
   }
@@ -75,12 +80,8 @@ export class Starter {
       terminal: config.Tty ?? false,
       stdin: config.OpenStdin ?? false,
       leaveStdinOpen: !config.StdinOnce,
-      ...(keepsLog ? { logPath: this.logPath(id) } : {}),
+      ...(keepsLog ? { logPath: this.#parts.rootfs.logPath(id) } : {}),
     };
-  }
-
-  logPath(id: string): string {
-    return join(this.#parts.rootfs.folder(id), 'container.log');
   }
 
   /** On disk before the process is let go: a crash in between is finished when the engine comes back. */

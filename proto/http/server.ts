@@ -6,7 +6,6 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -55,7 +54,7 @@ export async function serveApi(opts: ServeOpts, modules: { log: Log }): Promise<
   const router = new Router(opts.routes);
   const addresses: string[] = [];
   for (const listen of opts.listen) {
-    const server = makeServer(listen);
+    const server = await makeServer(listen);
     const handler = new Handler(router, opts, modules.log);
     server.on('request', (request, response) => void handler.plain(request, response));
     server.on('upgrade', (request, socket, head) => handler.upgraded(request, socket, head));
@@ -68,7 +67,7 @@ export async function serveApi(opts: ServeOpts, modules: { log: Log }): Promise<
   return { addresses, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-function makeServer(listen: Listen): Server {
+async function makeServer(listen: Listen): Promise<Server> {
   const opts: ServerOptions = {
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -78,6 +77,8 @@ function makeServer(listen: Listen): Server {
   if (listen.kind === 'unix' || listen.tls === undefined) return createServer(opts);
   const { cert, key, ca } = listen.tls;
   const clients = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
+  // Only who needs TLS pays for it in memory.
+  const { createServer: createTlsServer } = await import('node:https');
   return createTlsServer({ ...opts, cert, key, minVersion: 'TLSv1.2', ...clients });
 }
 

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -238,4 +240,52 @@ test('a socket file that a crash left is no obstacle; closing does not wait for 
   await once(idle, 'connect');
   await first[Symbol.asyncDispose]();
   t.false(existsSync(again));
+});
+
+test('TLS: with a certificate of clients required, those without one are not heard', async (t) => {
+  const file = (name: string) => join(folder, name);
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'ignore' });
+  for (const name of ['ca', 'node'])
+    openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+      '-keyout',
+      file(`${name}.key`),
+      '-out',
+      file(`${name}.crt`),
+    );
+  const pem = (name: string) => readFileSync(file(name), 'utf8');
+  const tls = { cert: pem('node.crt'), key: pem('node.key'), ca: pem('ca.crt') };
+  await using secure = await serveApi(
+    { listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0, tls }], routes },
+    { log: nullLog },
+  );
+  const port = Number(secure.addresses[0]?.split(':')[1]);
+  const answer = async (opts: object): Promise<number | undefined> => {
+    const request = httpsRequest({
+      host: '127.0.0.1',
+      port,
+      path: '/thing/a',
+      ca: pem('node.crt'),
+      agent: false,
+      ...opts,
+    });
+    request.end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    return response.statusCode;
+  };
+  t.is(await answer({ cert: pem('ca.crt'), key: pem('ca.key') }), 200);
+  await t.throwsAsync(answer({}));
 });
