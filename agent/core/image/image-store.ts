@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
+import { unmountUnder } from '../linux/mounts.ts';
 import { BlobStore } from './blobs.ts';
 import type { Digest } from './digest.ts';
 import { type ImageName, ImageTable, platformsOf, readImage, type StoredImage } from './image-table.ts';
@@ -94,7 +95,9 @@ export class ImageStore implements AsyncDisposable {
     await mkdir(root, { recursive: true, mode: 0o711 });
     const [ingest, trash] = [join(root, 'tmp'), join(root, 'trash')];
     const pool = new WorkPool({}, modules);
-    await rm(ingest, { recursive: true, force: true });
+    // Builds that a crash left may have file systems mounted, which must go before their files do.
+    unmountUnder(join(root, 'build'));
+    for (const folder of [ingest, join(root, 'build')]) await rm(folder, { recursive: true, force: true });
     mkdirSync(ingest, { mode: 0o700 });
     mkdirSync(trash, { recursive: true, mode: 0o700 });
     const blobs = new BlobStore(join(root, 'blobs'), ingest, trash);

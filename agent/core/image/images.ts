@@ -81,11 +81,16 @@ export class Images implements ImagesOfEngine {
     return [configPlatform(JSON.parse(Buffer.from(document).toString('utf8')) as Platform)];
   }
 
-  async ensure(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<void> {
+  async ensure(
+    reference: string,
+    auth?: RegistryAuth,
+    signal?: AbortSignal,
+    progress: ProgressSink = noProgress,
+  ): Promise<void> {
     const there = (): true | undefined => this.#isHere(reference) || undefined;
     await this.#ensuring.run(reference, signal, there, async () => {
       const parsed = withDefaultTag(parseReference(reference));
-      const opts = { auth, signal, progress: noProgress };
+      const opts = { auth, signal, progress };
       const fromPeer = await this.#atPeers(parsed, opts);
       const origin = fromPeer ?? (await this.#atRegistry(parsed, opts));
       await this.#bring(parsed, origin, opts);

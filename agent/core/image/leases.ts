@@ -21,6 +21,10 @@ export class Leases {
     };
   }
 
+  has(digest: Digest): boolean {
+    return [...this.#held].some((digests) => digests.has(digest));
+  }
+
   all(): Digest[] {
     return [...this.#held].flatMap((digests) => [...digests]);
   }

@@ -1,3 +1,4 @@
+import { codeOf } from '#proto/base/errors.ts';
 import { boolFilter, type Filters } from './filters.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageName, StoredImage } from './image-table.ts';
@@ -19,8 +20,7 @@ export async function pruneImages(store: ImageStore, filters: Filters): Promise<
   const before = contentBytes(store);
   for (const image of store.table.images()) {
     const isWanted = !image.removed && wanted(image) && createdMs(image) <= until;
-    if (isWanted && store.holds.of(image.id).length === 0)
-      await pruneOne(store, image, danglingOnly, removals);
+    if (isWanted && !isUsed(store, image)) await pruneOne(store, image, danglingOnly, removals);
   }
   await store.collect();
   const bytes = Math.max(0, before - contentBytes(store));
@@ -43,8 +43,22 @@ async function pruneOne(
   if (!isWanted) return;
   for (const name of names.length > 0 ? names.map(familiarOf) : [image.id]) {
     if (!store.table.get(image.id)) return;
-    removals.push(...(await removeImage(store, name, { force: false, prune: true })));
+    removals.push(...(await removeUnused(store, name)));
   }
+}
+
+/** What has come into use a moment ago stays. */
+async function removeUnused(store: ImageStore, name: string): Promise<Removal[]> {
+  try {
+    return await removeImage(store, name, { force: false, prune: true });
+  } catch (error) {
+    if (['CONFLICT', 'NOT_FOUND'].includes(codeOf(error))) return [];
+    throw error;
+  }
+}
+
+function isUsed(store: ImageStore, { id }: StoredImage): boolean {
+  return store.holds.of(id).length > 0 || store.leases.has(id);
 }
 
 function familiarOf({ name }: ImageName): string {
@@ -53,4 +67,15 @@ function familiarOf({ name }: ImageName): string {
 
 function contentBytes(store: ImageStore): number {
   return store.layerStore.all().reduce((sum, { size }) => sum + size, 0);
+}
+
+/** `docker builder prune`: steps of builds that led to nothing with a name. */
+export async function pruneBuildCache(store: ImageStore): Promise<Pruned> {
+  const removals: Removal[] = [];
+  const before = contentBytes(store);
+  for (const image of store.table.images()) {
+    const isStep = image.cacheKey !== undefined && !image.removed;
+    if (isStep && !isUsed(store, image)) await pruneOne(store, image, true, removals);
+  }
+  return { removals, bytes: Math.max(0, before - contentBytes(store)) };
 }

@@ -241,9 +241,8 @@ function patternModified(value: string, modifier: string, word: string): string 
     default: {
       const [, pattern = '', by = ''] = /^((?:\\.|[^\\/])*)(?:\/(.*))?$/s.exec(word) ?? [];
       if (pattern === '') return value;
-      return value.replace(
-        new RegExp(patternSource(pattern, true), modifier === '//' ? 'gs' : 's'),
-        () => by,
+      return value.replace(new RegExp(patternSource(pattern, true), modifier === '//' ? 'gs' : 's'), () =>
+        unescaped(by),
       );
     }
   }

@@ -159,6 +159,11 @@ export class TarReader {
   }
 }
 
+/** Whether an archive may begin with these 512 bytes. */
+export function isTarHeader(block: Buffer): boolean {
+  return block.length === BLOCK && !isZero(block) && octalAt(block, 148, 8) === sumOf(block);
+}
+
 /** Records of `length key=value\n`, the length counting itself (POSIX pax, "Extended Header"). */
 function readPax(bytes: Buffer, into: Extended): void {
   for (let at = 0; at < bytes.length; ) {
@@ -230,9 +235,14 @@ function octalAt(block: Buffer, at: number, length: number): number {
 }
 
 function checkSum(block: Buffer): void {
+  if (octalAt(block, 148, 8) !== sumOf(block)) throw invalid('invalid tar header');
+}
+
+/** Of all bytes, those of the sum itself taken for blanks. */
+function sumOf(block: Buffer): number {
   let sum = 0;
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 0x20 : (block[i] as number);
-  if (octalAt(block, 148, 8) !== sum) throw invalid('invalid tar header');
+  return sum;
 }
 
 function textAt(block: Buffer, at: number, length: number): string {

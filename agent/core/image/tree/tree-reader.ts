@@ -1,5 +1,5 @@
 import { closeSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs';
-import { type EntryType, pathOf, type TarEntry } from '../tar/entry.ts';
+import { type EntryType, nameOf, pathOf, type TarEntry } from '../tar/entry.ts';
 import { headerOf, PLAIN, paddingOf, TAR_END } from '../tar/writer.ts';
 import { isOpaque, isWhiteout, lstatIfThere, xattrsOf } from './attributes.ts';
 
@@ -12,67 +12,75 @@ export interface TreeReaderOpts {
   readonly onFile?: (bytes: number) => void;
 }
 
+/** A file of a tree, as an archive has it. */
+export interface TreeItem {
+  readonly entry: TarEntry;
+  readonly path: string;
+}
+
 /**
  * The tar archive of a tree, piece by piece, in the order of names: same tree, same bytes. Sockets are left out, as
  * everybody does. Synchronous: it belongs on a worker thread. Pieces are valid until the next is asked for.
  */
 export function* archiveOf(root: string, opts: TreeReaderOpts): Generator<Buffer, void> {
-  const links = new Map<string, string>();
   const buffer = Buffer.allocUnsafe(READ_BYTES);
-  yield* folder(root, '', opts, links, buffer);
+  for (const { entry, path } of itemsOf(nameOf(root), opts)) {
+    yield headerOf(entry);
+    if (entry.type !== 'file' || entry.size === 0) continue;
+    opts.onFile?.(entry.size);
+    yield* contentOf(path, entry.size, buffer);
+    yield paddingOf(entry.size);
+  }
   yield TAR_END;
 }
 
-function* folder(
-  root: string,
-  prefix: string,
-  opts: TreeReaderOpts,
-  links: Map<string, string>,
-  buffer: Buffer,
-): Generator<Buffer, void> {
-  const names = readdirSync(pathOf(`${root}/${prefix}`), { encoding: 'latin1' }).sort();
-  for (const base of names) {
-    const name = prefix + base;
+/** The files of a tree without its root, a folder before what is in it; of a file with several names links but once. */
+export function* itemsOf(root: string, { whiteouts }: TreeReaderOpts): Generator<TreeItem, void> {
+  const links = new Map<string, string>();
+  const waiting = namesIn(root, '');
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     const path = `${root}/${name}`;
     const stats = lstatIfThere(path);
     if (stats === undefined || stats.isSocket()) continue;
-    if (opts.whiteouts && isWhiteout(stats)) {
-      yield headerOf({ ...PLAIN, name: `${prefix}.wh.${base}`, mode: 0o600 });
-      continue;
-    }
-    if (stats.isDirectory()) {
-      yield headerOf(entryOf(name, path, stats, 'directory'));
-      if (opts.whiteouts && isOpaque(path))
-        yield headerOf({ ...PLAIN, name: `${name}/.wh..wh..opq`, mode: 0o600 });
-      yield* folder(root, `${name}/`, opts, links, buffer);
-    } else {
-      yield* leaf(name, path, stats, opts, links, buffer);
-    }
+    if (whiteouts && isWhiteout(stats)) yield { entry: whiteoutOf(name), path };
+    else yield { entry: itemEntry(name, path, stats, links), path };
+    if (!stats.isDirectory()) continue;
+    if (whiteouts && isOpaque(path))
+      yield { entry: { ...PLAIN, name: `${name}/.wh..wh..opq`, mode: 0o600 }, path };
+    waiting.push(...namesIn(root, `${name}/`));
   }
 }
 
-function* leaf(
-  name: string,
-  path: string,
-  stats: Stats,
-  opts: TreeReaderOpts,
-  links: Map<string, string>,
-  buffer: Buffer,
-): Generator<Buffer, void> {
+/** The last first. */
+function namesIn(root: string, prefix: string): string[] {
+  const names = readdirSync(pathOf(`${root}/${prefix}`), { encoding: 'latin1' })
+    .sort()
+    .reverse();
+  return names.map((base) => prefix + base);
+}
+
+function whiteoutOf(name: string): TarEntry {
+  const slash = name.lastIndexOf('/') + 1;
+  return { ...PLAIN, name: `${name.slice(0, slash)}.wh.${name.slice(slash)}`, mode: 0o600 };
+}
+
+function itemEntry(name: string, path: string, stats: Stats, links: Map<string, string>): TarEntry {
+  if (stats.isDirectory()) return entryOf(name, path, stats, 'directory');
   const inode = `${stats.dev}:${stats.ino}`;
   const first = stats.nlink > 1 ? links.get(inode) : undefined;
   if (first !== undefined) {
-    yield headerOf({ ...entryOf(name, path, stats, 'link'), size: 0, linkName: first, xattrs: new Map() });
-    return;
+    return { ...entryOf(name, path, stats, 'link'), size: 0, linkName: first, xattrs: new Map() };
   }
   if (stats.nlink > 1) links.set(inode, name);
-  const entry = entryOf(name, path, stats, typeOf(stats));
-  yield headerOf(entry);
-  opts.onFile?.(entry.size);
-  if (entry.type === 'file') yield* contentOf(path, entry.size, buffer);
+  return entryOf(name, path, stats, typeOf(stats));
 }
 
-function* contentOf(path: string, size: number, buffer: Buffer): Generator<Buffer, void> {
+/** The first `size` bytes of a file, in pieces that are valid until the next is asked for. */
+export function* contentOf(
+  path: string,
+  size: number,
+  buffer = Buffer.allocUnsafe(READ_BYTES),
+): Generator<Buffer, void> {
   const fd = openSync(pathOf(path), 'r');
   try {
     for (let left = size; left > 0; ) {
@@ -84,10 +92,9 @@ function* contentOf(path: string, size: number, buffer: Buffer): Generator<Buffe
   } finally {
     closeSync(fd);
   }
-  yield paddingOf(size);
 }
 
-function typeOf(stats: Stats): EntryType {
+export function typeOf(stats: Stats): EntryType {
   if (stats.isSymbolicLink()) return 'symlink';
   if (stats.isFIFO()) return 'fifo';
   if (stats.isCharacterDevice()) return 'char';
