@@ -51,6 +51,7 @@ export interface LinuxNodeNetworkModules {
   readonly atEnd?: () => Promise<void>;
 }
 
+const DNS_PORT = 53;
 /** How often a state that was not reached is tried before its caller is told. */
 const TRIES = 3;
 const BACKOFF = { firstMs: 50, maxMs: 500 };
@@ -64,6 +65,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
   readonly #facts: FactFinder;
   readonly #passes = new Coalescer(() => this.#pass());
   #resolver: Resolver | undefined;
+  #resolverPort = DNS_PORT;
   #directory: Directory;
   /** The cluster's state that the kernel was last brought to. */
   #reached: NetworkState | undefined;
@@ -89,6 +91,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
   /** Containers' questions are answered from now on, and this ends it with us. */
   answerWith(resolver: Resolver): void {
     this.#resolver = resolver;
+    this.#resolverPort = resolver.port;
   }
 
   async recover(sandboxes: readonly Sandbox[]): Promise<void> {
@@ -191,7 +194,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
   async #pass(): Promise<readonly Failure[]> {
     const { names } = this.#opts;
     const bridges = [...this.#wanted.locals.values()].map((network) => bridgeDevice(names, network));
-    const facts = await this.#facts.find(this.#resolver?.port ?? 53, new Set(bridges));
+    const facts = await this.#facts.find(this.#resolverPort, new Set(bridges));
     const input = this.#wanted.input(facts);
     await this.#wanted.saveCluster(input);
     const failures = await this.#plane.apply(input);

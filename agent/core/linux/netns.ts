@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -97,6 +98,8 @@ export function readSetting(path: string | undefined, name: string): number | un
 /** Only what differs is written: some switches reset others, whatever is written to them. */
 function writeSetting(name: string, value: number): void {
   const file = join('/proc/sys', name);
+  // A kernel without IPv6 needs no switch to keep it off.
+  if (name.startsWith('net/ipv6/') && !existsSync(file)) return;
   if (readFileSync(file, 'utf8').trim() !== String(value)) writeFileSync(file, String(value));
 }
 
