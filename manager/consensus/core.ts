@@ -13,7 +13,7 @@ import { CoreSnapshots } from './core-snapshots.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { Driver, type DriverLeadership } from './driver.ts';
 import type { LogStorage } from './log-storage.ts';
-import { MembershipHistory, NO_MEMBERSHIP } from './membership.ts';
+import { MembershipHistory, NO_MEMBERSHIP, wasRemoved } from './membership.ts';
 import { MembershipAdmin } from './membership-admin.ts';
 import type { CoreModules, CoreOpts } from './opts.ts';
 import { unpack } from './packed.ts';
@@ -311,12 +311,14 @@ export class Core implements AsyncDisposable {
     this.#transport?.setPeers(this.#history.current.peers);
     this.#roster.membersChanged();
     this.#port.post({ kind: 'members', members: this.#roster.members });
+    if (wasRemoved(this.#history.current, this.#state.self.raftId)) this.#driver.removed();
   }
 
   /** We may never hear of our own removal: those who know no longer speak to us. Nobody can be found here any more. */
   #wasRemoved(): void {
     this.#modules.log.warn('this manager was removed from the cluster');
     this.#port.post({ kind: 'members', members: [] });
+    this.#driver.removed();
   }
 
   #tellLeadership({ term, leader, leading }: DriverLeadership): void {

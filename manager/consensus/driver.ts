@@ -188,6 +188,11 @@ export class Driver implements Disposable {
     this.#modules.port.post({ kind: 'outcomes', outcomes });
   }
 
+  /** This member was removed: nobody tells it any more what is committed. */
+  removed(): void {
+    this.#modules.port.post({ kind: 'outcomes', outcomes: this.#proposals.abandoned() });
+  }
+
   /**
    * The stream from a member broke. If it led, its followers stop to believe in it at once, and campaign one after the
    * other: the first that can win does, so nobody waits for a timeout and votes are not split.

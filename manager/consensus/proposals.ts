@@ -5,7 +5,7 @@ export interface PlacedProposal {
   readonly term: number;
 }
 
-/** What became of proposals. `unknown`: a snapshot took the place of the entries that would have told. */
+/** What became of proposals. `unknown`: the entries that would have told never come here. */
 export interface Outcomes {
   readonly committed: readonly PlacedProposal[];
   readonly lost: readonly number[];
@@ -54,6 +54,12 @@ export class Proposals {
       if (at < index) unknown.push(...this.#take(at).map((waiting) => waiting.id));
     const { committed, lost } = this.applied([{ index, term }]);
     return { committed, lost, unknown };
+  }
+
+  /** This member was removed: it will not hear what becomes of them. */
+  abandoned(): Outcomes {
+    const unknown = [...this.#waiting.keys()].flatMap((index) => this.#take(index).map(({ id }) => id));
+    return { committed: [], lost: [], unknown };
   }
 
   #take(index: number): readonly PlacedProposal[] {

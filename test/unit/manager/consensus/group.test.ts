@@ -304,6 +304,18 @@ test('members: a leader that is removed stops leading, and another takes over', 
   await group.close();
 });
 
+test('members: whoever waits on a leader that is removed is told that the outcome is not known', async (t) => {
+  const group = await Group.of(3);
+  const old = await group.awaitLeader();
+  const consensus = group.consensus(old.name);
+  const removed = consensus.removeMember(old.raftId);
+  await group.clock.advance(1);
+  const proposed = consensus.propose(Buffer.from('who knows'));
+  await t.throwsAsync(group.resolved(proposed), { code: 'DEADLINE_EXCEEDED', message: /is not known here/ });
+  await group.resolved(removed);
+  await group.close();
+});
+
 test('members: all listeners are told of changes, until they stop listening', async (t) => {
   const group = await Group.of(1);
   const counts: number[] = [];

@@ -1,10 +1,13 @@
 import { randomInt } from '#proto/base/random.ts';
-import { Group } from './group.ts';
+import { Group, type Manager } from './group.ts';
 
 const NAMES = ['m1', 'm2', 'm3'];
 const STEPS = 60;
+/** The last word of every history. */
+export const END = 'end';
 
-interface Outcome {
+/** A proposal, and what its proposer was told. */
+export interface Outcome {
   readonly text: string;
   state: 'open' | 'made' | 'not-made';
 }
@@ -19,7 +22,7 @@ export async function randomHistory(seed: number): Promise<void> {
   try {
     for (let step = 0; step < STEPS; step += 1) await randomStep(group, outcomes, step);
     await recover(group);
-    await group.write('end');
+    await group.write(END);
     await check(group, outcomes);
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
@@ -62,7 +65,8 @@ function calm(group: Group): void {
   }
 }
 
-function proposeSome(group: Group, outcomes: Outcome[], step: number): void {
+/** Whoever believes to lead proposes a few words. */
+export function proposeSome(group: Group, outcomes: Outcome[], step: number): void {
   for (const { name, consensus } of group.running) {
     if (consensus === undefined || !consensus.leadership().leading) continue;
     const count = 1 + randomInt(group.random, 5);
@@ -88,16 +92,18 @@ async function recover(group: Group): Promise<void> {
 
 async function check(group: Group, outcomes: readonly Outcome[]): Promise<void> {
   for (const { name, journal } of group.running)
-    await group.until(() => journal.lines.includes('end'), `${name} has all`);
-  const [first, ...others] = group.running.map((manager) => manager.journal.lines) as [
-    string[],
-    ...string[][],
-  ];
+    await group.until(() => journal.lines.includes(END), `${name} has all`);
+  checkAgreement(group.running, outcomes);
+}
+
+/** These managers applied the same, each word once, and it is what proposers were told. */
+export function checkAgreement(managers: readonly Manager[], outcomes: readonly Outcome[]): void {
+  const [first = [], ...others] = managers.map((manager) => manager.journal.lines);
   for (const lines of others)
     if (lines.join() !== first.join()) throw new Error('managers differ in what they applied');
   const applied = new Set(first);
-  if (applied.size !== first.length) throw new Error('an entry was applied twice');
   for (const { text, state } of outcomes) {
+    if (first.indexOf(text) !== first.lastIndexOf(text)) throw new Error(`${text} was applied twice`);
     if (state === 'made' && !applied.has(text)) throw new Error(`${text} was acknowledged and is gone`);
     if (state === 'not-made' && applied.has(text)) throw new Error(`${text} was refused and is there`);
   }
