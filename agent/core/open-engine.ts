@@ -7,6 +7,7 @@ import type { Random } from '#proto/base/random.ts';
 import type { NodeNetwork } from '../net/node-network.ts';
 import { BundleWriter } from './bundle.ts';
 import type { Container } from './container.ts';
+import { ContainerFiles } from './container-files.ts';
 import { ContainerSet } from './container-set.ts';
 import { ContainerEngine } from './containers.ts';
 import { Creator } from './creator.ts';
@@ -53,6 +54,7 @@ export interface Engine extends AsyncDisposable {
   readonly execs: Execs;
   readonly membership: NetworkMembership;
   readonly updater: Updater;
+  readonly files: ContainerFiles;
   /** For the builder: its RUN instructions. */
   readonly steps: StepRuns;
 }
@@ -99,6 +101,7 @@ export async function openEngine(opts: EngineOpts, modules: EngineModules): Prom
   const membership = new NetworkMembership(parts, { bundles });
   const updater = new Updater(parts, { starter });
   const steps = new StepRuns(parts);
+  const files = new ContainerFiles(parts);
   const running = stack.move();
   const dispose = (): Promise<void> => running.disposeAsync();
   return {
@@ -109,6 +112,7 @@ export async function openEngine(opts: EngineOpts, modules: EngineModules): Prom
     membership,
     updater,
     steps,
+    files,
     [Symbol.asyncDispose]: dispose,
   };
 }

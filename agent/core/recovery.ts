@@ -127,6 +127,7 @@ async function removeStrays(parts: EngineParts): Promise<void> {
   for (const id of namesIn(join(opts.dataRoot, 'containers')))
     if (isStray(id)) rmSync(rootfs.folder(id), { recursive: true, force: true });
   for (const name of ['x', 'v']) rmSync(join(opts.execRoot, name), { recursive: true, force: true });
+  rmSync(join(opts.dataRoot, 'tmp'), { recursive: true, force: true });
 }
 
 async function removeStray(id: string, { opts, cgroups, clock, runtime, log }: EngineParts): Promise<void> {

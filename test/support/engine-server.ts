@@ -1,3 +1,4 @@
+import { containerFileRoutes } from '#agent/api/container-files.ts';
 import { containerRoutes } from '#agent/api/containers.ts';
 import { eventRoutes } from '#agent/api/events.ts';
 import { execRoutes } from '#agent/api/exec.ts';
@@ -15,6 +16,7 @@ export function engineRoutes(engine: Engine): Route[] {
   return [
     ...systemRoutes(modules),
     ...containerRoutes(modules),
+    ...containerFileRoutes(modules),
     ...execRoutes(modules),
     ...networkRoutes(modules),
     ...volumeRoutes(modules),

@@ -1,0 +1,140 @@
+import { lstatSync, type Stats } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { ShoalError } from '#proto/base/errors.ts';
+import { nameOf, pathOf, type TarEntry, type TarSink } from './image/tar/entry.ts';
+import { headerOf, paddingOf, TAR_END } from './image/tar/writer.ts';
+import { contentOf, entryOf, itemsOf, typeOf } from './image/tree/tree-reader.ts';
+import { pathInRoot } from './linux/root-path.ts';
+
+const PIECE_BYTES = 64 * 1024;
+
+/** What clients are told of a file in a container (X-Docker-Container-Path-Stat); `mode` as Go's os.FileMode. */
+export interface PathStat {
+  readonly name: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly mtime: string;
+  readonly linkTarget: string;
+}
+
+/** A path of a container: where it is on the machine, and what to call it. The last part is not followed. */
+export function locate(root: string, path: string): { host: string; name: string; stats: Stats } {
+  const trimmed = path.replace(/\/+$/, '') || '/';
+  const isFolder = trimmed === '/' || basename(trimmed) === '.';
+  const host = isFolder
+    ? pathInRoot(root, trimmed)
+    : join(pathInRoot(root, dirname(trimmed)), basename(trimmed));
+  const stats = lstatSync(host, { throwIfNoEntry: false });
+  if (
+    stats === undefined ||
+    (path.endsWith('/') && !isFolder && !stats.isDirectory() && !stats.isSymbolicLink())
+  )
+    throw new ShoalError('NOT_FOUND', `Could not find the file ${path} in container`);
+  return { host, name: isFolder ? '.' : basename(trimmed), stats };
+}
+
+const GO_BITS: readonly (readonly [test: (stats: Stats) => boolean, bit: number])[] = [
+  [(stats) => stats.isDirectory(), 31],
+  [(stats) => stats.isSymbolicLink(), 27],
+  [(stats) => stats.isBlockDevice() || stats.isCharacterDevice(), 26],
+  [(stats) => stats.isFIFO(), 25],
+  [(stats) => stats.isSocket(), 24],
+  [(stats) => (stats.mode & 0o4000) !== 0, 23],
+  [(stats) => (stats.mode & 0o2000) !== 0, 22],
+  [(stats) => stats.isCharacterDevice(), 21],
+  [(stats) => (stats.mode & 0o1000) !== 0, 20],
+];
+
+export function pathStat(root: string, path: string): PathStat {
+  const { stats } = locate(root, path);
+  const flags = GO_BITS.filter(([test]) => test(stats)).reduce((sum, [, bit]) => sum + 2 ** bit, 0);
+  return {
+    name: basename(path.replace(/\/+$/, '')) || '/',
+    size: stats.size,
+    mode: flags + (stats.mode & 0o777),
+    mtime: stats.mtime.toISOString(),
+    linkTarget: stats.isSymbolicLink() ? linkTarget(root, path) : '',
+  };
+}
+
+/** Where a link leads to, as a path of the container. */
+function linkTarget(root: string, path: string): string {
+  const target = pathInRoot(root, path);
+  return target.slice(root.length) || '/';
+}
+
+/** The tar archive of a file or folder and all below it, its names beginning with its own. */
+export function* archiveAt(root: string, path: string): Generator<Buffer> {
+  const { host, name, stats } = locate(root, path);
+  yield* pieces(entriesOf(host, name, stats));
+}
+
+/** The tar archive of all of a root file system. */
+export function* archiveOfRoot(root: string): Generator<Buffer> {
+  yield* pieces(below(root, ''));
+}
+
+function* entriesOf(host: string, name: string, stats: Stats): Generator<Located> {
+  const path = nameOf(host);
+  const type = stats.isDirectory() ? 'directory' : typeOf(stats);
+  yield { entry: entryOf(nameOf(name), path, stats, type), path };
+  if (stats.isDirectory()) yield* below(host, `${name}/`);
+}
+
+interface Located {
+  readonly entry: TarEntry;
+  readonly path: string;
+}
+
+function* below(host: string, prefix: string): Generator<Located> {
+  const lead = nameOf(prefix);
+  for (const { entry, path } of itemsOf(nameOf(host), { whiteouts: false })) {
+    const linkName = entry.type === 'link' ? lead + entry.linkName : entry.linkName;
+    yield { entry: { ...entry, name: lead + entry.name, linkName }, path };
+  }
+}
+
+/** Small parts are joined: an archive is mostly headers. Pieces are the receiver's to keep. */
+function* pieces(entries: Iterable<Located>): Generator<Buffer> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  for (const part of archiveParts(entries)) {
+    parts.push(Buffer.from(part));
+    length += part.length;
+    if (length < PIECE_BYTES) continue;
+    yield Buffer.concat(parts);
+    parts = [];
+    length = 0;
+  }
+  yield Buffer.concat(parts);
+}
+
+function* archiveParts(entries: Iterable<Located>): Generator<Buffer> {
+  for (const { entry, path } of entries) {
+    yield headerOf(entry);
+    if (entry.type !== 'file' || entry.size === 0) continue;
+    yield* contentOf(path, entry.size);
+    yield paddingOf(entry.size);
+  }
+  yield TAR_END;
+}
+
+/** Refuses to put a file where a folder is, or the other way round, before anything is written there. */
+export function keepingKinds(root: string, sink: TarSink): TarSink {
+  return {
+    entry: (entry) => {
+      const existing = lstatSync(pathOf(`${nameOf(root)}/${entry.name}`), { throwIfNoEntry: false });
+      const folder = existing?.isDirectory() ?? false;
+      if (existing && folder !== (entry.type === 'directory') && !existing.isSymbolicLink())
+        throw new ShoalError(
+          'INVALID_ARGUMENT',
+          folder
+            ? `cannot overwrite directory "${entry.name}" with non-directory`
+            : `cannot overwrite non-directory "${entry.name}" with directory`,
+        );
+      sink.entry(entry);
+    },
+    data: (bytes) => sink.data(bytes),
+    endEntry: () => sink.endEntry(),
+  };
+}

@@ -1,0 +1,218 @@
+import {
+  createReadStream,
+  createWriteStream,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { ShoalError } from '#proto/base/errors.ts';
+import { archiveAt, archiveOfRoot, keepingKinds, type PathStat, pathStat } from './archive-entries.ts';
+import type { Container } from './container.ts';
+import { emitContainer } from './container-events.ts';
+import { TarReader } from './image/tar/reader.ts';
+import { isWhiteout } from './image/tree/attributes.ts';
+import { TreeWriter } from './image/tree/tree-writer.ts';
+import { unmountUnder } from './linux/mounts.ts';
+import { rootOf } from './linux/process.ts';
+import { pathInRoot } from './linux/root-path.ts';
+import { MS, mount } from './linux/sys.ts';
+import { randomId } from './names.ts';
+import type { EngineParts } from './parts.ts';
+import { cgroupOf } from './usage.ts';
+
+/** A file that a container has changed, as `docker diff` shows it. */
+export interface FileChange {
+  readonly Path: string;
+  /** 0 modified, 1 added, 2 deleted. */
+  readonly Kind: 0 | 1 | 2;
+}
+
+type Parts = Pick<
+  EngineParts,
+  'opts' | 'cgroups' | 'clock' | 'containers' | 'events' | 'random' | 'rootfs' | 'volumes'
+>;
+
+/** Files of containers, in and out. */
+export class ContainerFiles {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  changes(idOrName: string): FileChange[] {
+    const { spec } = this.#parts.containers.find(idOrName);
+    const { rootfs } = this.#parts;
+    return [...changesIn(rootfs.upper(spec.id), rootfs.layers(spec.imageId), '')];
+  }
+
+  stat(idOrName: string, path: string): Promise<PathStat> {
+    return this.#withRoot(this.#parts.containers.find(idOrName), async (root) => pathStat(root, path));
+  }
+
+  /** The tar archive of a path, and what it is. */
+  async read(idOrName: string, path: string): Promise<{ stat: PathStat; archive: AsyncIterable<Buffer> }> {
+    const container = this.#parts.containers.find(idOrName);
+    const file = this.#temporary();
+    const stat = await this.#withRoot(container, async (root) => {
+      await writeAll(file, archiveAt(root, path));
+      return pathStat(root, path);
+    });
+    emitContainer(this.#parts.events, container, 'archive-path');
+    return { stat, archive: readOnce(file) };
+  }
+
+  /** The tar archive of all files of a container, without what is mounted into it. */
+  async export(idOrName: string): Promise<AsyncIterable<Buffer>> {
+    const container = this.#parts.containers.find(idOrName);
+    const { rootfs } = this.#parts;
+    const { id, imageId } = container.spec;
+    const file = this.#temporary();
+    await rootfs.withView(id, imageId, this.#view(), (root) => writeAll(file, archiveOfRoot(root)));
+    emitContainer(this.#parts.events, container, 'export');
+    return readOnce(file);
+  }
+
+  /** Unpacks a tar archive, compressed or not, into a folder of a container. */
+  async write(
+    idOrName: string,
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    opts: { keepKinds: boolean },
+  ): Promise<void> {
+    const container = this.#parts.containers.find(idOrName);
+    if (container.spec.hostConfig.ReadonlyRootfs)
+      throw new ShoalError('FORBIDDEN', 'container rootfs is marked read-only');
+    const file = this.#temporary();
+    try {
+      await pipeline(archive, createWriteStream(file, { mode: 0o600 }));
+      await this.#withRoot(container, (root) => unpack(file, folderAt(root, path), opts.keepKinds));
+    } finally {
+      await rm(file, { force: true });
+    }
+    emitContainer(this.#parts.events, container, 'extract-to-dir');
+  }
+
+  #temporary(): string {
+    const folder = join(this.#parts.opts.dataRoot, 'tmp');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return join(folder, randomId(this.#parts.random));
+  }
+
+  #view(): string {
+    return join(this.#parts.opts.execRoot, 'v', randomId(this.#parts.random).slice(0, 16));
+  }
+
+  /**
+   * Shows the files of a container as its processes see them. These stand still meanwhile: one that swaps a folder for a
+   * link at the right moment would make us follow it out of the container.
+   */
+  async #withRoot<T>(container: Container, work: (root: string) => Promise<T>): Promise<T> {
+    const { init, status } = container.run;
+    if (!container.hasProcess || init === undefined) return this.#withMounted(container, work);
+    const group = cgroupOf(this.#parts, container);
+    if (status === 'running') await group.freeze();
+    try {
+      return await work(rootOf(init.pid));
+    } finally {
+      if (status === 'running') group.thaw();
+    }
+  }
+
+  async #withMounted<T>(container: Container, work: (root: string) => Promise<T>): Promise<T> {
+    const { spec } = container;
+    const { rootfs, volumes } = this.#parts;
+    const target = this.#view();
+    mkdirSync(target, { recursive: true });
+    const names = spec.mounts.flatMap(({ name }) => name ?? []);
+    for (const name of names) volumes.use(name, spec.id);
+    try {
+      rootfs.mount(spec.id, spec.imageId, target);
+      for (const { type, source, destination } of spec.mounts) {
+        const place = pathInRoot(target, destination);
+        if (type !== 'tmpfs' && isFolder(source) && isFolder(place))
+          mount(source, place, '', MS.BIND | MS.REC);
+      }
+      return await work(target);
+    } finally {
+      unmountUnder(target);
+      for (const name of names) volumes.release(name, spec.id);
+      await rm(target, { recursive: true, force: true });
+    }
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function folderAt(root: string, path: string): string {
+  const folder = pathInRoot(root, path);
+  const stats = lstatSync(folder, { throwIfNoEntry: false });
+  if (stats === undefined) throw new ShoalError('NOT_FOUND', `Could not find the file ${path} in container`);
+  if (!stats.isDirectory()) throw new ShoalError('INVALID_ARGUMENT', 'extraction point is not a directory');
+  return folder;
+}
+
+const GZIP_MAGIC = 0x1f8b;
+
+async function unpack(file: string, folder: string, keepKinds: boolean): Promise<void> {
+  const writer = new TreeWriter({ root: folder, whiteouts: false });
+  const reader = new TarReader(keepKinds ? keepingKinds(folder, writer) : writer);
+  const source = createReadStream(file);
+  const content = (await isGzip(file)) ? source.pipe(createGunzip()) : source;
+  for await (const chunk of content as AsyncIterable<Buffer>) reader.write(chunk);
+  reader.end();
+}
+
+async function isGzip(file: string): Promise<boolean> {
+  await using handle = await open(file, 'r');
+  const { bytesRead, buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+  return bytesRead === 2 && buffer.readUInt16BE() === GZIP_MAGIC;
+}
+
+/** Lets other work go on between the pieces. */
+async function writeAll(file: string, archive: Iterable<Buffer>): Promise<void> {
+  await using handle = await open(file, 'wx', 0o600);
+  for (const piece of archive) {
+    for (let at = 0; at < piece.length; ) at += writeSync(handle.fd, piece, at);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** The file is removed when it was read, or nobody wants the rest. */
+async function* readOnce(file: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(file) as AsyncIterable<Buffer>;
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+/** Below a folder of the container's own layer, in order of paths. */
+function* changesIn(upper: string, lowers: readonly string[], folder: string): Generator<FileChange> {
+  const entries = readdirSync(join(upper, folder), { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
+  for (const entry of entries) {
+    const path = `${folder}/${entry.name}`;
+    const stats = lstatSync(join(upper, path));
+    if (isWhiteout(stats)) yield { Path: path, Kind: 2 };
+    else yield { Path: path, Kind: isBelow(lowers, path) ? 0 : 1 };
+    if (entry.isDirectory()) yield* changesIn(upper, lowers, path);
+  }
+}
+
+function isBelow(lowers: readonly string[], path: string): boolean {
+  for (const lower of lowers) {
+    const stats = lstatSync(join(lower, path), { throwIfNoEntry: false });
+    if (stats) return !isWhiteout(stats);
+  }
+  return false;
+}
