@@ -1,4 +1,5 @@
 import { ShoalError } from '#proto/base/errors.ts';
+import { parseFilters } from '#proto/http/filters.ts';
 import {
   type ApiRequest,
   boolQuery,
@@ -9,7 +10,6 @@ import {
   stream,
 } from '#proto/http/types.ts';
 import { applyChanges } from '../core/build/changes.ts';
-import { parseFilters } from '../core/image/filters.ts';
 import type { Images } from '../core/image/images.ts';
 import { importImage } from '../core/image/import.ts';
 import { LIST_FILTERS, listImages, PRUNE_FILTERS } from '../core/image/list.ts';
@@ -64,7 +64,7 @@ export function imageRoutes(modules: ImageRouteModules): Route[] {
 }
 
 function list({ query, version }: ApiRequest, { store }: Images): Reply {
-  const filters = parseFilters(query.get('filters'), LIST_FILTERS);
+  const filters = parseFilters(query, LIST_FILTERS);
   const opts = { version, sharedSize: boolQuery(query, 'shared-size') };
   const listed = listImages(store, filters, boolQuery(query, 'all'));
   return json(listed.map(({ image, names }) => summaryShape(store, image, names, opts)));
@@ -148,7 +148,7 @@ async function load({ query, body, signal }: ApiRequest, { store }: Images): Pro
 }
 
 async function prune({ query }: ApiRequest, { store }: Images): Promise<Reply> {
-  const { removals, bytes } = await pruneImages(store, parseFilters(query.get('filters'), PRUNE_FILTERS));
+  const { removals, bytes } = await pruneImages(store, parseFilters(query, PRUNE_FILTERS));
   return json({ ImagesDeleted: removals.length > 0 ? removals : null, SpaceReclaimed: bytes });
 }
 

@@ -160,6 +160,13 @@ export class ImageStore implements AsyncDisposable {
     return image;
   }
 
+  /** Whether all of it is still here; somebody may have meddled with the disk. */
+  isWhole({ content, chain }: StoredImage): boolean {
+    const blobs = [content.config, ...content.layers];
+    const isUnpacked = chain.every((chainId) => this.layerStore.get(chainId) !== undefined);
+    return isUnpacked && blobs.every(({ digest }) => this.blobs.has(digest));
+  }
+
   /** Bytes of file content of all its layers. */
   sizeOf(image: StoredImage): number {
     return image.chain.reduce((sum, chainId) => sum + (this.layerStore.get(chainId)?.size ?? 0), 0);

@@ -100,8 +100,7 @@ export class Images implements ImagesOfEngine {
 
   #isHere(reference: string): boolean {
     try {
-      findImage(this.store.table, reference);
-      return true;
+      return this.store.isWhole(findImage(this.store.table, reference));
     } catch (error) {
       if (codeOf(error) === 'NOT_FOUND') return false;
       throw error;

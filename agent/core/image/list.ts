@@ -1,10 +1,10 @@
+import { type Filters, fitsLabels, flagFilter, lacksLabels, parseMoment } from '#proto/http/filters.ts';
 import type { Digest } from './digest.ts';
-import { boolFilter, type Filters, hasLabels, matchesPattern } from './filters.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageName, StoredImage } from './image-table.ts';
+import { matchesPattern } from './pattern.ts';
 import { familiarName, familiarRepository, parseReference } from './reference.ts';
 import { isDigestName } from './remove.ts';
-import { parseTime } from './time.ts';
 
 /** Keys that GET /images/json takes. */
 export const LIST_FILTERS = ['before', 'dangling', 'label', 'label!', 'reference', 'since', 'until'] as const;
@@ -38,7 +38,7 @@ function isListed(
   all: boolean,
 ): boolean {
   const hasNames = store.table.namesOf(image.id).some((name) => !isDigestName(name));
-  const dangling = filters.has('dangling') ? boolFilter(filters, 'dangling', false) : undefined;
+  const dangling = flagFilter(filters, 'dangling');
   if (dangling !== undefined && dangling === hasNames) return false;
   if (filters.has('reference')) return names.length > 0;
   // Steps of builds are shown on request only, those that nothing was built on always.
@@ -62,11 +62,10 @@ function matchesReference(pattern: string, full: string): boolean {
 
 /** What `label` and `label!` leave. */
 export function labelTest(filters: Filters): (image: StoredImage) => boolean {
-  const wanted = filters.get('label') ?? [];
-  const unwanted = filters.get('label!') ?? [];
-  return ({ config }) =>
-    hasLabels(config.config?.Labels, wanted) &&
-    !unwanted.some((text) => hasLabels(config.config?.Labels, [text]));
+  return ({ config }) => {
+    const labels = config.config?.Labels;
+    return fitsLabels(filters, labels) && lacksLabels(filters, labels);
+  };
 }
 
 function timeTest(store: ImageStore, filters: Filters): (image: StoredImage) => boolean {
@@ -81,7 +80,7 @@ function timeTest(store: ImageStore, filters: Filters): (image: StoredImage) => 
 
 /** The latest creation time that `until` allows; infinite without it. */
 export function untilMs(store: ImageStore, filters: Filters): number {
-  const times = (filters.get('until') ?? []).map((text) => parseTime(text, store.modules.clock.wallMs()));
+  const times = (filters.get('until') ?? []).map((text) => parseMoment(text, store.modules.clock.wallMs()));
   return Math.min(Number.POSITIVE_INFINITY, ...times);
 }
 

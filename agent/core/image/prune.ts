@@ -1,5 +1,5 @@
 import { codeOf } from '#proto/base/errors.ts';
-import { boolFilter, type Filters } from './filters.ts';
+import { type Filters, flagFilter } from '#proto/http/filters.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageName, StoredImage } from './image-table.ts';
 import { createdMs, labelTest, untilMs } from './list.ts';
@@ -13,7 +13,7 @@ export interface Pruned {
 
 /** `docker image prune`: images without a name that no container uses; with `dangling=false` named ones too. */
 export async function pruneImages(store: ImageStore, filters: Filters): Promise<Pruned> {
-  const danglingOnly = boolFilter(filters, 'dangling', true);
+  const danglingOnly = flagFilter(filters, 'dangling') ?? true;
   const wanted = labelTest(filters);
   const until = untilMs(store, filters);
   const removals: Removal[] = [];

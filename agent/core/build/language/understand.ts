@@ -1,6 +1,6 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { HealthConfig } from '../../container-types.ts';
-import { parseDuration } from '../../image/time.ts';
+import { parseDuration } from '../../image/duration.ts';
 import { type FlagKind, readFlags } from './flags.ts';
 import { heredocOf } from './heredoc.ts';
 import type { CommandLine, CopySource, Dockerfile, Instruction, Pair, Stage } from './instructions.ts';

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { parseFilters } from '#agent/core/image/filters.ts';
 import type { ImageStore } from '#agent/core/image/image-store.ts';
 import { LIST_FILTERS, listImages, PRUNE_FILTERS } from '#agent/core/image/list.ts';
 import { pruneImages } from '#agent/core/image/prune.ts';
@@ -11,6 +10,7 @@ import { type Removal, removeImage } from '#agent/core/image/remove.ts';
 import { commit } from '#agent/core/image/write.ts';
 import type { FailureCode } from '#proto/base/errors.ts';
 import { ShoalError } from '#proto/base/errors.ts';
+import { type Filters, parseFilters } from '#proto/http/filters.ts';
 import { makeImage, openStore, scratch, sha256, tarOf } from './support.ts';
 
 const BASE = [
@@ -31,6 +31,10 @@ async function fails(
       ? t.throws(work, { instanceOf: ShoalError, message })
       : await t.throwsAsync(work, { instanceOf: ShoalError, message });
   t.is((error as ShoalError | undefined)?.code, code);
+}
+
+function filtersOf(filters: object, keys: readonly string[]): Filters {
+  return parseFilters(new URLSearchParams({ filters: JSON.stringify(filters) }), keys);
 }
 
 function untagged(removals: readonly Removal[]): string[] {
@@ -293,7 +297,7 @@ test('list: steps of builds are hidden unless asked for; filters leave what they
   });
   const bare = await makeImage(store, { files: [{ name: 'c', content: 'c' }] });
   const list = (filters: object, all = false): string[] =>
-    listImages(store, parseFilters(JSON.stringify(filters), LIST_FILTERS), all).map(({ image }) => image.id);
+    listImages(store, filtersOf(filters, LIST_FILTERS), all).map(({ image }) => image.id);
   t.deepEqual(list({}), [bare.id, mid.id, old.id], 'newest first');
   t.deepEqual(list({}, true), [bare.id, mid.id, step.id, old.id]);
   t.deepEqual(list({ dangling: ['true'] }), [bare.id]);
@@ -317,12 +321,12 @@ test('prune: without a name and unused goes; named ones only when asked for', as
   const used = await makeImage(store, { files: [{ name: 'u', content: 'used' }] });
   const bare = await makeImage(store, { files: [{ name: 'b', content: 'bare' }] });
   store.hold(used.id, 'container');
-  const none = await pruneImages(store, parseFilters('{"label":["x"]}', PRUNE_FILTERS));
+  const none = await pruneImages(store, filtersOf({ label: ['x'] }, PRUNE_FILTERS));
   t.deepEqual(none.removals, []);
   const { removals, bytes } = await pruneImages(store, new Map());
   t.deepEqual(deleted(removals), [bare.id, bare.chain[0] as string]);
   t.is(bytes, 4);
-  const all = await pruneImages(store, parseFilters('{"dangling":["false"]}', PRUNE_FILTERS));
+  const all = await pruneImages(store, filtersOf({ dangling: ['false'] }, PRUNE_FILTERS));
   t.deepEqual(all.removals.slice(0, 2), [{ Untagged: 'named:latest' }, { Deleted: named.id }]);
   t.deepEqual(
     store.table.images().map(({ id }) => id),

@@ -1,5 +1,3 @@
-import { ShoalError } from '#proto/base/errors.ts';
-
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
@@ -20,14 +18,4 @@ export function parseDuration(text: string): number | undefined {
     sign *
     [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit as string] ?? 0), 0)
   );
-}
-
-/** A time as filters take it: seconds since the epoch, RFC 3339, or a duration that reaches back from now. */
-export function parseTime(text: string, nowMs: number): number {
-  const duration = parseDuration(text);
-  if (duration !== undefined && text !== '0') return nowMs - duration;
-  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new ShoalError('INVALID_ARGUMENT', `failed to parse "${text}" as a time`);
-  return ms;
 }
