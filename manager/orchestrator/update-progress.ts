@@ -4,7 +4,6 @@ import { TaskState } from '#proto/types/states.ts';
 import { compareAge, endedAtMs, runningSinceMs } from '#scheduler/slots.ts';
 import type { ServiceState } from './service-state.ts';
 import { activeOf, endedByItself, isAccepting, isUnplaced, type Slot } from './slots.ts';
-import { hasEnded } from './succession.ts';
 
 /*
  * How far the replacing of a service's tasks has come, read from the tasks alone. An update is made of tasks that fit
@@ -119,6 +118,7 @@ export function isStillborn(slot: Slot): boolean {
  * fails again and again, or never found a node, says nothing about when.
  */
 export function isAway(state: ServiceState, slot: Slot): boolean {
-  if (isUp(slot) || hasEnded(slot) || isStillborn(slot) || !isOpenSlot(state, slot)) return false;
-  return activeOf(slot).every((task) => !task.attempt && !isUnplaced(task));
+  const active = activeOf(slot);
+  if (active.length === 0 || isUp(slot) || isStillborn(slot) || !isOpenSlot(state, slot)) return false;
+  return active.every((task) => !task.attempt && !isUnplaced(task));
 }

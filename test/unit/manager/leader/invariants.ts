@@ -48,7 +48,8 @@ function portsAreGivenOnce(view: StoreView): void {
 /** One task to run in a slot; one more while a start-first one takes over, or a held back one is being prepared. */
 function slotsHaveOneTask(view: StoreView): void {
   for (const service of view.services.all()) {
-    const inOrder = service.spec.update?.order !== 'start-first';
+    const { update, rollback } = service.spec;
+    const inOrder = update?.order !== 'start-first' && rollback?.order !== 'start-first';
     const active = view.tasks
       .byService(service.id)
       .filter((task) => isActive(task) && !isLostTask(view, task));

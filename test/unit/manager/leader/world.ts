@@ -183,13 +183,12 @@ export class World {
       throw new Error(`controller ${name} failed`, { cause: error });
     });
     assert(look.settled, 'plans come to rest');
-    const rolledBack = look.changes.flatMap((change) =>
-      change.kind === 'rollBackService' ? change.serviceId : [],
-    );
-    const told = look.changes.flatMap((change) =>
-      change.kind === 'setUpdateStatus' ? change.serviceId : [],
-    );
-    assert(!told.some((id) => rolledBack.includes(id)), 'a version that only a draft knows is not written');
+    const rolledBack = new Set<ServiceId>();
+    for (const change of look.changes) {
+      if (change.kind === 'rollBackService') rolledBack.add(change.serviceId);
+      const early = change.kind === 'setUpdateStatus' && rolledBack.has(change.serviceId);
+      assert(!early, 'a version that only a draft knows is not written');
+    }
     return look;
   }
 

@@ -148,3 +148,14 @@ test('global: start-first runs two tasks on a node for as long as the handover t
   t.is(fewest, 2);
   t.is(world.picture(agent), 'agent:2@a agent:2@b');
 });
+
+test('global: a node that no longer suits does not keep the update of the others waiting', (t) => {
+  const { world, agent } = cluster();
+  world.template(agent, { placement: { constraints: ['node.hostname != a'] } });
+  world.advance(60_000);
+  world.node('c');
+  world.settle();
+  world.image(agent, 'agent:2');
+  world.advance(60_000);
+  t.is(world.picture(agent), 'agent:2@b agent:2@c');
+});

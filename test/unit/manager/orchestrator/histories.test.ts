@@ -8,8 +8,8 @@ import type { PortConfig, UpdateConfig } from '#proto/types/specs.ts';
 import { TaskState } from '#proto/types/states.ts';
 import { isDead, slotKeyOf } from '#scheduler/slots.ts';
 import { alwaysHolds } from '../leader/invariants.ts';
-import { networkRow } from '../leader/rows.ts';
-import { World } from '../leader/world.ts';
+import { clusterRow, networkRow } from '../leader/rows.ts';
+import { type Fate, World } from '../leader/world.ts';
 
 /** SHOAL_SEED=n replays one history, SHOAL_SEEDS=n runs the first n. */
 const { SHOAL_SEED, SHOAL_SEEDS = '40' } = process.env;
@@ -47,8 +47,10 @@ class History {
   run(): void {
     const world = this.#world;
     world.invariant = alwaysHolds;
-    world.destiny = () =>
-      this.#oneOf(['works', 'works', 'works', 'works', 'works', 'works', 'works', 'fails'] as const);
+    world.destiny = () => this.#oneOf([...Array<Fate>(12).fill('works'), 'fails', 'fails', 'hangs']);
+    const cluster = clusterRow();
+    const spec = { ...cluster.spec, taskHistoryPerSlot: randomInt(this.#random, 6) };
+    world.commit([{ kind: 'putCluster', cluster: { ...cluster, spec } }]);
     world.commit([{ kind: 'putNetwork', network: networkRow('back') }]);
     for (const name of NODES) world.node(name, { labels: { zone: 'x' } });
     for (let event = 0; event < EVENTS; event++) {
@@ -72,7 +74,8 @@ class History {
       'end',
       'end',
       'down',
-      'up',
+      'ready',
+      'unknown',
       'drain',
       'pause',
       'active',
@@ -84,7 +87,7 @@ class History {
     const node = this.#oneOf(NODES);
     const service = this.#services.length === 0 ? undefined : this.#oneOf(this.#services);
     if (what === 'create') this.#create();
-    else if (what === 'down' || what === 'up') this.#world.nodeState(node, what === 'up' ? 'ready' : 'down');
+    else if (what === 'down' || what === 'ready' || what === 'unknown') this.#world.nodeState(node, what);
     else if (what === 'drain' || what === 'pause' || what === 'active')
       this.#world.node(node, { availability: what });
     else if (what === 'label') this.#world.node(node, { labels: { zone: this.#oneOf(['x', 'y']) } });
@@ -126,6 +129,10 @@ class History {
         resources: { reservations: { memoryBytes: this.#oneOf([0, 5e7]) } },
       },
       update,
+      rollback: {
+        parallelism: randomInt(this.#random, 3),
+        order: this.#oneOf(['stop-first', 'start-first']),
+      },
       endpoint: { ports: this.#oneOf([[], [port]]) },
     });
     this.#services.push(id);
