@@ -1,0 +1,66 @@
+import { codeOf, ShoalError } from '#proto/base/errors.ts';
+import type { ApiHandler, ApiRequest, Reply } from '#proto/http/types.ts';
+import type { StoreView } from '../store/view.ts';
+import { noLeader, onLeader } from './forward.ts';
+import { type ClusterApiModules, type ManagerParts, requireManager } from './manager.ts';
+
+/** What the two kinds of requests to a cluster are handled with. */
+export interface Handlers {
+  /** For what only looks: on any manager, with a view that shows everything acknowledged before. */
+  reads(
+    handle: (view: StoreView, request: ApiRequest, parts: ManagerParts) => Promise<Reply> | Reply,
+  ): ApiHandler;
+  /** For what changes something: on the manager that leads. */
+  writes(handle: (parts: ManagerParts, request: ApiRequest) => Promise<Reply>): ApiHandler;
+}
+
+export function handlersOf(modules: Pick<ClusterApiModules, 'manager' | 'clock'>): Handlers {
+  return {
+    reads: (handle) => async (request) => {
+      const parts = requireManager(modules);
+      return handle(await freshView(parts, request.signal), request, parts);
+    },
+    writes: (handle) => async (request) => {
+      const parts = requireManager(modules);
+      const reply = onLeader(parts, modules.clock, request, (own) => handle(parts, own));
+      return reply.catch((error: unknown) => {
+        throw inDockersWords(error);
+      });
+    },
+  };
+}
+
+/** A view that shows everything acknowledged before the call. UNAVAILABLE, in Docker's words, when nobody leads. */
+export async function freshView(
+  { store, consensus }: Pick<ManagerParts, 'store' | 'consensus'>,
+  signal?: AbortSignal,
+): Promise<StoreView> {
+  try {
+    await store.readBarrier(signal);
+  } catch (error) {
+    throw consensus.leadership().leader === undefined && !signal?.aborted ? noLeader() : error;
+  }
+  return store.view();
+}
+
+/** Tools match on this text. */
+const OUT_OF_SEQUENCE = 'rpc error: code = Unknown desc = update out of sequence';
+
+function inDockersWords(error: unknown): unknown {
+  if (codeOf(error) !== 'OUT_OF_SEQUENCE') return error;
+  return new ShoalError('OUT_OF_SEQUENCE', OUT_OF_SEQUENCE, { cause: error });
+}
+
+/** The version that a change is made from. INVALID_ARGUMENT, in Go's words, when it is no number. */
+export function versionQuery({ query }: ApiRequest, kind: string): number {
+  const text = query.get('version') ?? '';
+  const version = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(version)) return version;
+  const reason = `strconv.ParseUint: parsing "${text}": invalid syntax`;
+  throw new ShoalError('INVALID_ARGUMENT', `invalid ${kind} version '${text}': ${reason}`);
+}
+
+/** A value of the route's path. */
+export function param({ params }: ApiRequest, name: string): string {
+  return params[name] ?? '';
+}

@@ -1,0 +1,27 @@
+import type { NodeId } from '#proto/types/ids.ts';
+import type { InitRequest, JoinRequest } from './convert/swarm-requests.ts';
+
+/** How this node stands to a swarm, as GET /info says. */
+export type LocalNodeState = 'inactive' | 'pending' | 'active' | 'error' | 'locked';
+
+export interface LocalSwarmInfo {
+  readonly state: LocalNodeState;
+  /** Absent while the node is in no swarm. */
+  readonly nodeId?: NodeId;
+  /** The address it is known by, without port. */
+  readonly nodeAddr?: string;
+  /** What went wrong, in the states `error` and `pending`. */
+  readonly error?: string;
+  /** Managers that the node knows; a manager takes them from the cluster. */
+  readonly managers: readonly { readonly nodeId: NodeId; readonly addr: string }[];
+}
+
+/** What the node does about its own place in a swarm. Refusals are thrown in Docker's words. */
+export interface SwarmLifecycle {
+  /** Makes a swarm with this node as its first manager. UNAVAILABLE when it is in one already. */
+  init(request: InitRequest): Promise<NodeId>;
+  /** Resolves when the node has been let in. */
+  join(request: JoinRequest): Promise<void>;
+  leave(force: boolean): Promise<void>;
+  info(): LocalSwarmInfo;
+}

@@ -1,0 +1,65 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { Random } from '#proto/base/random.ts';
+import type { Cluster } from '#proto/types/objects.ts';
+import type { ClusterSpec } from '#proto/types/specs.ts';
+import type { NodeRole } from '#proto/types/states.ts';
+import { rotatedSecrets } from '../ca/tokens.ts';
+import type { Store } from '../store/view.ts';
+import { CLUSTER_NAME } from './cluster-defaults.ts';
+
+export interface ClusterModules {
+  readonly store: Pick<Store, 'view' | 'update'>;
+  readonly random: Pick<Random, 'bytes'>;
+}
+
+/** The cluster's own settings and join tokens, as users change them. */
+export class ClusterSettings {
+  readonly #modules: ClusterModules;
+
+  constructor(modules: ClusterModules) {
+    this.#modules = modules;
+  }
+
+  /** What is not asked for stays. OUT_OF_SEQUENCE when `version` is not the cluster's; the tokens of `rotate` are new. */
+  async update(version: number, asked: Partial<ClusterSpec>, rotate: readonly NodeRole[]): Promise<void> {
+    const { store, random } = this.#modules;
+    const { cluster } = store.view();
+    if (cluster === undefined) throw new ShoalError('UNAVAILABLE', 'the swarm has no settings yet');
+    const spec = withAsked(cluster.spec, asked);
+    const joinSecrets = rotatedSecrets(cluster, rotate, random);
+    const { version: _, createdAtMs: __, updatedAtMs: ___, ...row } = cluster;
+    await store.update({
+      expects: [{ table: 'cluster', id: cluster.id, version }],
+      changes: [{ kind: 'putCluster', cluster: { ...row, spec, joinSecrets } satisfies Unstored }],
+    });
+  }
+}
+
+type Unstored = Omit<Cluster, 'version' | 'createdAtMs' | 'updatedAtMs'>;
+
+const NS_PER_MS = 1_000_000;
+const HOUR_NS = 3_600_000 * NS_PER_MS;
+/** Nanoseconds are kept as whole numbers below 2^53. */
+const EXPIRY_DAYS_MAX = 104;
+
+/** These settings with what is asked for, checked. INVALID_ARGUMENT or NOT_IMPLEMENTED in Swarm's words. */
+export function withAsked(current: ClusterSpec, asked: Partial<ClusterSpec>): ClusterSpec {
+  const spec = { ...current, ...asked };
+  if (spec.name !== CLUSTER_NAME) throw invalid(`swarm spec must be named "${CLUSTER_NAME}"`);
+  if (spec.nodeCertExpiryNs < HOUR_NS) throw invalid('minimum certificate expiry time is: 1h0m0s');
+  if (spec.nodeCertExpiryNs > EXPIRY_DAYS_MAX * 24 * HOUR_NS)
+    throw invalid(`maximum certificate expiry time is: ${EXPIRY_DAYS_MAX * 24}h0m0s`);
+  if (spec.heartbeatPeriodNs < 0) throw invalid('heartbeat time period cannot be a negative duration');
+  if (spec.taskHistoryPerSlot < 0)
+    throw notYet('a task history without end is not supported yet: name a limit');
+  if (spec.autoLockManagers) throw notYet('locking managers (autolock) is not supported yet');
+  return spec;
+}
+
+function invalid(message: string): ShoalError {
+  return new ShoalError('INVALID_ARGUMENT', message);
+}
+
+function notYet(message: string): ShoalError {
+  return new ShoalError('NOT_IMPLEMENTED', message);
+}

@@ -1,0 +1,79 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { Node } from '#proto/types/objects.ts';
+import type { NodeSpec } from '#proto/types/specs.ts';
+import type { Consensus } from '../consensus/consensus.ts';
+import type { Store, StoreView } from '../store/view.ts';
+import { findNode } from './lookup.ts';
+import type { Turns } from './turns.ts';
+
+export interface NodesModules {
+  readonly store: Pick<Store, 'view' | 'update'>;
+  readonly consensus: Pick<Consensus, 'members' | 'status'>;
+  readonly turns: Turns;
+}
+
+/** Nodes as users change and remove them. Roles are only asked for here: whoever keeps the members sees to them. */
+export class Nodes {
+  readonly #modules: NodesModules;
+
+  constructor(modules: NodesModules) {
+    this.#modules = modules;
+  }
+
+  /** OUT_OF_SEQUENCE when `version` is not the node's; FAILED_PRECONDITION for a demotion that would lose the quorum. */
+  update(ref: string, version: number, spec: NodeSpec): Promise<void> {
+    const { store, turns } = this.#modules;
+    return turns.take(async () => {
+      const node = findNode(store.view(), ref);
+      if (node.version !== version) throw new ShoalError('OUT_OF_SEQUENCE', 'update out of sequence');
+      if (node.spec.role === 'manager' && spec.role === 'worker') await this.#checkDemotion(node);
+      const { version: _, createdAtMs: __, updatedAtMs: ___, ...row } = node;
+      await store.update({
+        expects: [{ table: 'node', id: node.id, version }],
+        changes: [{ kind: 'putNode', node: { ...row, spec } }],
+      });
+    });
+  }
+
+  /** FAILED_PRECONDITION for managers, and without `force` for a node that is not down. Its certificate is refused then. */
+  remove(ref: string, force: boolean): Promise<void> {
+    const { store, turns, consensus } = this.#modules;
+    return turns.take(async () => {
+      const { id, version, spec, status } = findNode(store.view(), ref);
+      const isMember = consensus.members().some(({ nodeId }) => nodeId === id);
+      if (spec.role === 'manager' && isMember)
+        throw refused(
+          `node ${id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
+        );
+      if (!force && status.state === 'ready') throw refused(`node ${id} is not down and can't be removed`);
+      await store.update({
+        expects: [{ table: 'node', id, version }],
+        changes: [{ kind: 'delete', table: 'node', id }],
+      });
+    });
+  }
+
+  /** Demotions that were agreed to and not carried out yet count as done. */
+  async #checkDemotion(node: Node): Promise<void> {
+    const { store, consensus } = this.#modules;
+    const managers = wantedManagers(store.view());
+    if (managers.every(({ id }) => id === node.id))
+      throw refused('attempting to demote the last manager of the swarm');
+    const { members } = await consensus.status();
+    if (!members.some(({ member }) => member.nodeId === node.id))
+      throw new ShoalError('NOT_FOUND', "can't find manager in raft memberlist");
+    const staying = new Set(managers.map(({ id }) => id).filter((id) => id !== node.id));
+    const voters = members.filter(({ member }) => !member.learner && staying.has(member.nodeId));
+    const reachable = voters.filter(({ reachable }) => reachable);
+    if (reachable.length <= voters.length / 2)
+      throw refused("can't remove member from the raft: this would result in a loss of quorum");
+  }
+}
+
+function wantedManagers(view: StoreView): Node[] {
+  return [...view.nodes.all()].filter(({ spec }) => spec.role === 'manager');
+}
+
+function refused(message: string): ShoalError {
+  return new ShoalError('FAILED_PRECONDITION', message);
+}
