@@ -136,8 +136,9 @@ export class ContainerFiles {
       rootfs.mount(spec.id, spec.imageId, target);
       for (const { type, source, destination } of spec.mounts) {
         const place = pathInRoot(target, destination);
-        if (type !== 'tmpfs' && isFolder(source) && isFolder(place))
-          mount(source, place, '', MS.BIND | MS.REC);
+        if (type === 'tmpfs' || !isFolder(source)) continue;
+        mkdirSync(place, { recursive: true });
+        mount(source, place, '', MS.BIND | MS.REC);
       }
       return await work(target);
     } finally {

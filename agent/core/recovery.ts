@@ -49,8 +49,18 @@ export async function recover(parts: EngineParts, modules: Modules): Promise<voi
   const running = containers.filter(({ hasProcess }) => hasProcess);
   await parts.net.recover(running.flatMap(({ run }) => (run.sandbox ? [run.sandbox] : [])));
   await ensureNetworks(parts, running);
-  for (const container of running) await adopt(container, parts, modules);
-  for (const container of containers) await tidy(container, parts, modules);
+  // One that can't be taken over must not keep the others waiting.
+  const each = async (
+    list: readonly Container[],
+    act: (container: Container) => Promise<void>,
+  ): Promise<void> => {
+    for (const container of list)
+      await act(container).catch((error: unknown) =>
+        parts.log.error('a container could not be taken over', { container: container.id, err: error }),
+      );
+  };
+  await each(running, (container) => adopt(container, parts, modules));
+  await each(containers, (container) => tidy(container, parts, modules));
   await removeStrays(parts);
 }
 
@@ -71,10 +81,7 @@ async function adopt(container: Container, parts: EngineParts, modules: Modules)
     if (!exit && lives && init) signalProcess(init, SIGKILL);
     return modules.exits.finish(container, exit ?? { code: 137, atMs: clock.wallMs() });
   }
-  if (runtime.waitsForStart(container.id)) {
-    runtime.start(container.id);
-    emitContainer(parts.events, container, 'start');
-  }
+  if (runtime.startIfWaiting(container.id)) emitContainer(parts.events, container, 'start');
   modules.onStarted(container);
 }
 

@@ -128,8 +128,18 @@ export class Runtime {
     }
   }
 
-  waitsForStart(id: string): boolean {
-    return existsSync(this.#startFifo(id));
+  /**
+   * Lets a process go that an earlier daemon left waiting. A fifo without a reader is that of a process that had been let
+   * go when the daemon was killed, between writing to it and removing it. True when it was waiting.
+   */
+  startIfWaiting(id: string): boolean {
+    try {
+      return this.start(id);
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error;
+      rmSync(this.#startFifo(id), { force: true });
+      return false;
+    }
   }
 
   #startFifo(id: string): string {

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -174,5 +174,20 @@ test('two engines on one machine do not disturb each other; one folder has one e
     t.true(one.engine.containers.summary(id).state.Running);
   } finally {
     await cleanedUp(t, one);
+  }
+});
+
+test('killed right after a process was let go: it is taken for what it is, a running one', async (t) => {
+  const lab = await EngineLab.open('recovery');
+  try {
+    const id = await lab.run({ Cmd: ['sleep', '1000'] });
+    const { stateRoot } = lab.engine.parts.runtime;
+    await lab.engine[Symbol.asyncDispose]();
+    execFileSync('mkfifo', [join(stateRoot, id, 'exec.fifo')]);
+    const engine = await lab.openEngine();
+    t.true(engine.containers.summary(id).state.Running);
+    t.false(existsSync(join(stateRoot, id, 'exec.fifo')));
+  } finally {
+    await cleanedUp(t, lab);
   }
 });
