@@ -1,0 +1,86 @@
+import { containerRoutes } from '#agent/api/containers.ts';
+import { eventRoutes } from '#agent/api/events.ts';
+import { execRoutes } from '#agent/api/exec.ts';
+import { networkRoutes } from '#agent/api/networks.ts';
+import { systemRoutes } from '#agent/api/system.ts';
+import { volumeRoutes } from '#agent/api/volumes.ts';
+import { controlService } from '#manager/api/forward.ts';
+import { swarmInfo } from '#manager/api/info.ts';
+import type { ClusterApiModules, ManagerParts, NoManager } from '#manager/api/manager.ts';
+import { clusterNetworks } from '#manager/api/networks.ts';
+import { clusterRoutes, leaderRoutes } from '#manager/api/routes.ts';
+import { openControl } from '#manager/control/control.ts';
+import type { Clock } from '#proto/base/clock.ts';
+import type { Log } from '#proto/base/log.ts';
+import type { Random } from '#proto/base/random.ts';
+import { callApi } from '#proto/http/call.ts';
+import type { Route } from '#proto/http/types.ts';
+import type { RpcDialer } from '#proto/rpc/types.ts';
+import type { Machine } from './machine.ts';
+import type { ManagerPart } from './manager.ts';
+import type { SwarmNode } from './swarm-node.ts';
+
+export interface ApiModules {
+  readonly machine: Machine;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** The Engine API of this node: its machine, and the cluster while it is a manager. */
+export class NodeApi {
+  readonly #modules: ApiModules;
+  #swarm: SwarmNode | undefined;
+  #manager: { readonly of: ManagerPart; readonly parts: ManagerParts } | undefined;
+
+  constructor(modules: ApiModules) {
+    this.#modules = modules;
+  }
+
+  /** Gives a manager that has started what the API needs of it, and serves requests that others hand on. */
+  readonly onManager = (manager: ManagerPart, dialer: RpcDialer): void => {
+    const { machine, clock, random, log } = this.#modules;
+    const { store, consensus, server, nodeId } = manager;
+    const control = openControl(
+      { pinImages: true },
+      { store, consensus, images: machine.images, clock, random, log },
+    );
+    this.#manager = { of: manager, parts: { nodeId, store, consensus, dialer, control, logs: manager.logs } };
+    const routes = leaderRoutes(this.#cluster());
+    server.add(
+      'Control',
+      'manager',
+      controlService({ store, consensus, run: (call, signal) => callApi(routes, call, signal) }),
+    );
+  };
+
+  /** Every route; asked for once, when the swarm part is there. */
+  routes(swarm: SwarmNode): Route[] {
+    this.#swarm = swarm;
+    const { engine } = this.#modules.machine;
+    const cluster = this.#cluster();
+    return [
+      ...systemRoutes({ engine, swarm: () => swarmInfo(cluster) }),
+      ...containerRoutes({ engine }),
+      ...execRoutes({ engine }),
+      ...volumeRoutes({ engine }),
+      ...eventRoutes({ engine }),
+      ...networkRoutes({ engine, cluster: () => clusterNetworks(cluster) }),
+      ...clusterRoutes(cluster),
+    ];
+  }
+
+  #cluster(): ClusterApiModules {
+    const { clock, log } = this.#modules;
+    const lifecycle = this.#swarm as SwarmNode;
+    return { manager: () => this.#managerNow(), lifecycle, clock, log };
+  }
+
+  #managerNow(): ManagerParts | NoManager {
+    const current = this.#swarm?.manager;
+    if (current !== undefined && this.#manager?.of === current) return this.#manager.parts;
+    const { state } = this.#swarm?.info() ?? { state: 'inactive' };
+    if (state === 'inactive') return 'inactive';
+    return state === 'active' && !this.#swarm?.isManager ? 'worker' : 'starting';
+  }
+}

@@ -1,0 +1,121 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { serveDashboard } from '#manager/dashboard/server.ts';
+import { systemClock } from '#proto/base/clock.ts';
+import { ShoalError } from '#proto/base/errors.ts';
+import type { Log } from '#proto/base/log.ts';
+import { systemRandom } from '#proto/base/random.ts';
+import { type Listen, serveApi } from '#proto/http/server.ts';
+import { hostPortOf } from './addresses.ts';
+import { NodeApi } from './api.ts';
+import type { DaemonOpts } from './flags.ts';
+import { openLog } from './log.ts';
+import { openMachine } from './machine.ts';
+import { type MetricsRegistry, openMetrics } from './metrics.ts';
+import { PeersSwitch } from './peers-switch.ts';
+import { SwarmNode } from './swarm-node.ts';
+
+/** Runs a node until it is told to stop: the composition root of the daemon. */
+export async function runDaemon(opts: DaemonOpts): Promise<void> {
+  const log = openLog(opts.logLevel);
+  const ended = Promise.withResolvers<void>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ended.resolve());
+  await using _node = await startNode(opts, log, (error) => ended.reject(error));
+  log.info('ready', { hosts: opts.hosts });
+  await ended.promise;
+  log.info('stopping');
+}
+
+/** Starts all parts in order; disposing of what it gives stops them in reverse, and leaves containers running. */
+async function startNode(
+  opts: DaemonOpts,
+  log: Log,
+  onFailure: (error: Error) => void,
+): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  stack.use(writePidFile(opts.pidFile));
+  const metrics = openMetrics();
+  const shared = { clock: systemClock, random: systemRandom, log };
+  const peers = new PeersSwitch();
+  let swarm: SwarmNode | undefined;
+  const machine = stack.use(
+    await openMachine(opts, { ...shared, peers, dataPathAddr: () => swarm?.dataPathAddr }),
+  );
+  const api = new NodeApi({ ...shared, machine });
+  swarm = await SwarmNode.open(opts, {
+    ...shared,
+    machine,
+    metrics,
+    onFailure,
+    onManager: api.onManager,
+    peers,
+  });
+  const routes = api.routes(swarm);
+  stack.use(swarm);
+  await swarm.resume();
+  stack.use(await serveApi({ listen: opts.hosts.map((host) => listenOf(host, opts)), routes }, { log }));
+  await maybeServeDashboard(opts, metrics, swarm, stack);
+  return stack.move();
+}
+
+async function maybeServeDashboard(
+  opts: DaemonOpts,
+  metrics: MetricsRegistry,
+  swarm: SwarmNode,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  if (opts.metricsAddr === undefined) return;
+  const where = hostPortOf(opts.metricsAddr);
+  const feed = () => swarm.manager?.feed;
+  stack.use(await serveDashboard(where, { metrics: () => metrics.scrape(), feed }));
+}
+
+/** `unix:///path` or `tcp://host:port`, as dockerd's -H. */
+function listenOf(host: string, opts: DaemonOpts): Listen {
+  const url = URL.canParse(host) ? new URL(host) : undefined;
+  if (url?.protocol === 'unix:') return { kind: 'unix', path: url.pathname };
+  if (url?.protocol !== 'tcp:') {
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      `invalid host ${host}: unix:///path or tcp://address:port is expected`,
+    );
+  }
+  const port = url.port === '' ? (opts.tls ? 2376 : 2375) : Number(url.port);
+  return { kind: 'tcp', host: url.hostname, port, ...tlsOf(opts) };
+}
+
+function tlsOf({ tls }: DaemonOpts): Pick<Extract<Listen, { kind: 'tcp' }>, 'tls'> {
+  if (tls === undefined) return {};
+  const read = (path: string): string => readFileSync(path, 'utf8');
+  const ca = tls.verify && tls.caFile !== undefined ? { ca: read(tls.caFile) } : {};
+  return { tls: { cert: read(tls.certFile), key: read(tls.keyFile), ...ca } };
+}
+
+/** Refuses where another daemon that wrote the file still runs. */
+function writePidFile(path: string): Disposable {
+  const other = pidIn(path);
+  if (other !== undefined && isDaemon(other)) {
+    throw new ShoalError('CONFLICT', `pid file found, ensure shoald is not running or delete ${path}`);
+  }
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, String(process.pid));
+  return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+}
+
+function pidIn(path: string): number | undefined {
+  try {
+    return Number.parseInt(readFileSync(path, 'utf8'), 10);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The number may be some other process's by now. */
+function isDaemon(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('shoald');
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,351 @@
+import { ContentPeers } from '#agent/core/image/content-peers.ts';
+import { contentService } from '#agent/core/image/content-service.ts';
+import { taskLogs } from '#agent/exec/container/task-logs.ts';
+import { NodeIdentity } from '#agent/session/identity.ts';
+import { joinCluster } from '#agent/session/join.ts';
+import type { KnownManager } from '#agent/session/managers.ts';
+import type { InitRequest, JoinRequest } from '#manager/api/convert/swarm-requests.ts';
+import type { LocalNodeState, LocalSwarmInfo, SwarmLifecycle } from '#manager/api/lifecycle.ts';
+import { assert } from '#proto/base/assert.ts';
+import type { Clock } from '#proto/base/clock.ts';
+import { messageOf, ShoalError } from '#proto/base/errors.ts';
+import type { Log } from '#proto/base/log.ts';
+import type { Metrics } from '#proto/base/metrics.ts';
+import type { Random } from '#proto/base/random.ts';
+import { listenRpc } from '#proto/rpc/server.ts';
+import type { RpcDialer } from '#proto/rpc/types.ts';
+import type { NodeId } from '#proto/types/ids.ts';
+import { addressOf, advertiseAddress, freePort, listenAddress, PEER_PORT } from './addresses.ts';
+import { type AgentPart, startAgent } from './agent.ts';
+import { describeNode } from './describe.ts';
+import type { DaemonOpts } from './flags.ts';
+import { type Founding, found } from './founding.ts';
+import { leavingManagerText } from './leaving.ts';
+import type { Machine } from './machine.ts';
+import { type ManagerPart, untilLeading } from './manager.ts';
+import { ManagerSwitch } from './manager-switch.ts';
+import type { PeersSwitch } from './peers-switch.ts';
+import { SwarmFolder, type SwarmSettings } from './swarm-settings.ts';
+
+export interface SwarmNodeModules {
+  readonly machine: Machine;
+  /** Told of the other nodes, as a source of images, while there are any. */
+  readonly peers: Pick<PeersSwitch, 'set'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Something that can't be gone on with: the daemon should end. */
+  readonly onFailure: (error: Error) => void;
+  /** A manager has started here: adds what it offers beyond its own services. */
+  readonly onManager: (manager: ManagerPart, dialer: RpcDialer) => void;
+}
+
+const JOIN_WAIT_MS = 20_000;
+const GOODBYE_MS_MAX = 5_000;
+
+const ALREADY =
+  'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
+const NOT_PART = 'This node is not part of a swarm';
+const JOIN_TIMEOUT =
+  'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.';
+
+/** Everything that runs while this node is part of a swarm. */
+interface Standing extends AsyncDisposable {
+  readonly settings: SwarmSettings;
+  readonly agent: AgentPart;
+  readonly manager: ManagerSwitch;
+}
+
+/** This node's place in a swarm: making one, joining one, leaving it, and standing in it again after a restart. */
+export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
+  readonly #opts: DaemonOpts;
+  readonly #modules: SwarmNodeModules;
+  readonly #folder: SwarmFolder;
+  readonly #identity: NodeIdentity;
+  #standing: Standing | undefined;
+  #settings: SwarmSettings | undefined;
+  #trouble: { readonly state: LocalNodeState; readonly error?: string } = { state: 'inactive' };
+  /** One thing at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #stopping = new AbortController();
+
+  private constructor(
+    opts: DaemonOpts,
+    folder: SwarmFolder,
+    identity: NodeIdentity,
+    modules: SwarmNodeModules,
+  ) {
+    this.#opts = opts;
+    this.#folder = folder;
+    this.#identity = identity;
+    this.#modules = modules;
+  }
+
+  static async open(opts: DaemonOpts, modules: SwarmNodeModules): Promise<SwarmNode> {
+    const folder = new SwarmFolder(opts.dataRoot);
+    return new SwarmNode(opts, folder, await NodeIdentity.open(folder.path), modules);
+  }
+
+  /** The manager of this node, while there is one. */
+  get manager(): ManagerPart | undefined {
+    return this.#standing?.manager.current;
+  }
+
+  /** Its certificate is a manager's, whether one runs or not. */
+  get isManager(): boolean {
+    return this.#identity.joined && this.#identity.peer().role === 'manager';
+  }
+
+  get nodeId(): NodeId | undefined {
+    return this.#identity.joined ? this.#identity.peer().nodeId : undefined;
+  }
+
+  /** Where VXLAN packets of this node come from. */
+  get dataPathAddr(): string | undefined {
+    return this.#settings?.dataPathAddr;
+  }
+
+  init(request: InitRequest): Promise<NodeId> {
+    return this.#inTurn(async () => {
+      if (request.forceNewCluster) {
+        throw new ShoalError('NOT_IMPLEMENTED', 'forcing a new cluster is not implemented yet');
+      }
+      this.#requireInactive();
+      const settings = await this.#place(request, true);
+      try {
+        return await this.#found(request, settings);
+      } catch (error) {
+        await this.#abandon();
+        throw error;
+      }
+    });
+  }
+
+  join(request: JoinRequest): Promise<void> {
+    const joined = this.#inTurn(async () => {
+      this.#requireInactive();
+      const settings = await this.#place(request, false);
+      this.#trouble = { state: 'pending' };
+      try {
+        await this.#join(request, settings);
+      } catch (error) {
+        await this.#abandon();
+        throw error;
+      }
+    });
+    return this.#withinPatience(joined);
+  }
+
+  leave(force: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      const standing = this.#standing;
+      if (standing === undefined && !this.#identity.joined) throw new ShoalError('NOT_MANAGER', NOT_PART);
+      if (standing?.manager.current !== undefined && !force) {
+        throw new ShoalError('UNAVAILABLE', await leavingManagerText(standing.manager.current.consensus));
+      }
+      if (standing !== undefined) await this.#takeLeave(standing);
+      await this.#abandon();
+    });
+  }
+
+  info(): LocalSwarmInfo {
+    const nodeId = this.nodeId;
+    const settings = this.#settings;
+    const managers = this.#standing?.agent.membership.managers.all() ?? [];
+    return {
+      ...this.#trouble,
+      ...(nodeId === undefined ? {} : { nodeId }),
+      ...(settings === undefined ? {} : { nodeAddr: settings.advertiseHost }),
+      managers: managers.flatMap(({ nodeId: id, addr }) => (id === undefined ? [] : [{ nodeId: id, addr }])),
+    };
+  }
+
+  /** Stops standing; tasks and their traffic go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error('the daemon is stopping'));
+    await this.#turn.catch(() => undefined);
+    await this.#standing?.[Symbol.asyncDispose]();
+    this.#standing = undefined;
+  }
+
+  /** Stands again where the last daemon stood; a failure is told by `info`, and does not end this one. */
+  async resume(): Promise<void> {
+    const settings = await this.#folder.read();
+    if (settings === undefined || settings.founding || !this.#identity.joined) return this.#abandon();
+    this.#settings = settings;
+    try {
+      this.#standing = await this.#stand(settings, []);
+      this.#trouble = { state: 'active' };
+    } catch (error) {
+      this.#modules.log.error('this node can’t take its place in the swarm', { err: error });
+      this.#trouble = { state: 'error', error: messageOf(error) };
+    }
+  }
+
+  /** Chooses addresses and ports, and remembers them. */
+  async #place(request: InitRequest | JoinRequest, founding: boolean): Promise<SwarmSettings> {
+    const listen = listenAddress(request.listenAddr);
+    const asked = request.advertiseAddr ?? this.#opts.swarmDefaultAdvertiseAddr ?? '';
+    const advertise = advertiseAddress(asked, listen);
+    const settings: SwarmSettings = {
+      listen,
+      raftPort: await freePort(listen.host, listen.port + 1),
+      peerPort: await freePort(listen.host, PEER_PORT),
+      advertiseHost: advertise.host,
+      dataPathAddr:
+        request.dataPathAddr === undefined
+          ? advertise.host
+          : addressOf(request.dataPathAddr, '--data-path-addr'),
+      ...(founding ? { founding } : {}),
+    };
+    await this.#folder.write(settings);
+    this.#settings = settings;
+    return settings;
+  }
+
+  async #found(request: InitRequest, settings: SwarmSettings): Promise<NodeId> {
+    const founding = await found(request, this.#modules);
+    await this.#identity.adopt(founding.identity);
+    this.#standing = await this.#stand(settings, [], founding);
+    const { founding: _done, ...settled } = settings;
+    await this.#folder.write(settled);
+    this.#settings = settled;
+    this.#trouble = { state: 'active' };
+    return founding.nodeId;
+  }
+
+  async #join(request: JoinRequest, settings: SwarmSettings): Promise<void> {
+    const { remoteAddrs, joinToken, availability } = request;
+    const { log } = this.#modules;
+    await joinCluster(
+      { remoteAddrs, token: joinToken, availability },
+      { identity: this.#identity, dir: this.#folder.path, log },
+      this.#stopping.signal,
+    );
+    this.#standing = await this.#stand(settings, remoteAddrs);
+    this.#trouble = { state: 'active' };
+  }
+
+  /** Starts everything: what others fetch from this node, the manager if it is one, and its hands. */
+  async #stand(
+    settings: SwarmSettings,
+    remoteAddrs: readonly string[],
+    founding?: Founding,
+  ): Promise<Standing> {
+    await using stack = new AsyncDisposableStack();
+    const { machine, log, clock, random } = this.#modules;
+    const identity = this.#identity;
+    const listen = { host: settings.listen.host, port: settings.peerPort };
+    const peers = stack.use(await listenRpc(listen, { identity, clock, log: log.child('peers') }));
+    peers.add('Content', 'node', contentService({}, { images: machine.images }));
+    peers.add('NodeLogs', 'manager', taskLogs(machine.engine.containers));
+    const manager = stack.use(
+      new ManagerSwitch(settings, {
+        ...this.#modules,
+        onStarted: this.#modules.onManager,
+        identity,
+        folder: this.#folder,
+        managers: () => agent?.membership.managers.all().map(({ addr }) => addr) ?? remoteAddrs,
+      }),
+    );
+    let agent: AgentPart | undefined;
+    await manager.start(founding === undefined ? undefined : { kind: 'bootstrap' });
+    if (founding !== undefined) await this.#writeFounding(manager.current, founding);
+    const reached = {
+      peer: { host: settings.advertiseHost, port: peers.port },
+      dataPathAddr: settings.dataPathAddr,
+    };
+    agent = stack.use(
+      await startAgent(
+        {
+          dir: this.#folder.path,
+          hostname: this.#opts.hostname,
+          executor: this.#opts.executor,
+          managers: knownManagers(manager.current, remoteAddrs),
+        },
+        {
+          ...{ machine, identity, clock, random, log },
+          describe: () => describeNode(this.#opts, reached),
+          localAddr: () => manager.current?.addr,
+        },
+      ),
+    );
+    manager.followRole();
+    stack.use(this.#offerPeers(agent));
+    const running = stack.move();
+    return { settings, agent, manager, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  }
+
+  /** Images are fetched from the other nodes for as long as this one stands. */
+  #offerPeers({ membership, assigned }: AgentPart): Disposable {
+    const { peers, clock, random } = this.#modules;
+    const addresses = (): string[] => {
+      return [...assigned().peers.values()].filter(({ up }) => up).map(({ peerAddr }) => peerAddr);
+    };
+    peers.set(new ContentPeers({ dialer: membership.dialer, peers: addresses, clock, random }));
+    return { [Symbol.dispose]: () => peers.set(undefined) };
+  }
+
+  async #writeFounding(manager: ManagerPart | undefined, { changes }: Founding): Promise<void> {
+    assert(manager !== undefined, 'who founds a swarm is its manager');
+    await untilLeading(manager.consensus, this.#stopping.signal);
+    await manager.store.update({ changes });
+  }
+
+  /** Tells the others, and stops all that ran for the swarm. */
+  async #takeLeave(standing: Standing): Promise<void> {
+    const { machine, log } = this.#modules;
+    const patience = AbortSignal.timeout(GOODBYE_MS_MAX);
+    await standing.manager.leaveGroup(patience).catch((error: unknown) => {
+      log.warn('left without the other managers’ consent', { err: error });
+    });
+    await standing.agent.membership.session.goodbye('left the swarm');
+    const { executor } = standing.agent;
+    await standing[Symbol.asyncDispose]();
+    this.#standing = undefined;
+    for (const task of machine.engine.parts.state.tasks.all() as { task: { id: string } }[]) {
+      machine.engine.parts.state.tasks.delete(task.task.id);
+    }
+    await executor.sweep(new Set(), this.#stopping.signal);
+    await machine.network.applyCluster(undefined);
+  }
+
+  async #abandon(): Promise<void> {
+    await this.#standing?.[Symbol.asyncDispose]();
+    this.#standing = undefined;
+    this.#settings = undefined;
+    await this.#identity.forget();
+    await this.#folder.forget();
+    this.#trouble = { state: 'inactive' };
+  }
+
+  #requireInactive(): void {
+    if (this.#standing !== undefined || this.#identity.joined) throw new ShoalError('UNAVAILABLE', ALREADY);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** A join that takes long goes on without its caller. */
+  async #withinPatience(joined: Promise<void>): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const cancel = this.#modules.clock.timer(JOIN_WAIT_MS, () => {
+      late.reject(new ShoalError('UNAVAILABLE', JOIN_TIMEOUT));
+    });
+    try {
+      await Promise.race([joined, late.promise]);
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** Managers that a node knows before any of them has told it: its own, or those it joined by. */
+function knownManagers(own: ManagerPart | undefined, remoteAddrs: readonly string[]): KnownManager[] {
+  if (own !== undefined) return [{ addr: own.addr }];
+  return remoteAddrs.map((addr) => ({ addr }));
+}

@@ -1,0 +1,48 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readJson, writeJson } from '#agent/session/files.ts';
+import type { HostPort } from './addresses.ts';
+
+/** What this node decided about its place in a swarm, kept so that a restart stands where it stood. */
+export interface SwarmSettings {
+  /** Where the control service listens while this node is a manager. */
+  readonly listen: HostPort;
+  readonly raftPort: number;
+  readonly peerPort: number;
+  /** What other nodes are told. */
+  readonly advertiseHost: string;
+  readonly dataPathAddr: string;
+  /** A swarm is being made: until that is done, a restart begins from nothing. */
+  readonly founding?: boolean;
+}
+
+/** The folder of everything that this node knows as a member of a swarm. */
+export class SwarmFolder {
+  readonly path: string;
+
+  constructor(dataRoot: string) {
+    this.path = join(dataRoot, 'swarm');
+  }
+
+  /** Log and snapshots of the manager. */
+  get raft(): string {
+    return join(this.path, 'raft');
+  }
+
+  async read(): Promise<SwarmSettings | undefined> {
+    return (await readJson(join(this.path, 'settings.json'))) as SwarmSettings | undefined;
+  }
+
+  async write(settings: SwarmSettings): Promise<void> {
+    await writeJson(join(this.path, 'settings.json'), settings);
+  }
+
+  /** A demoted manager keeps nothing of what only managers may know. */
+  async forgetRaft(): Promise<void> {
+    await rm(this.raft, { recursive: true, force: true });
+  }
+
+  async forget(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
