@@ -1,6 +1,9 @@
+import { buildRoutes } from '#agent/api/build.ts';
 import { containerRoutes } from '#agent/api/containers.ts';
+import { distributionRoutes } from '#agent/api/distribution.ts';
 import { eventRoutes } from '#agent/api/events.ts';
 import { execRoutes } from '#agent/api/exec.ts';
+import { imageRoutes } from '#agent/api/images.ts';
 import { networkRoutes } from '#agent/api/networks.ts';
 import { systemRoutes } from '#agent/api/system.ts';
 import { volumeRoutes } from '#agent/api/volumes.ts';
@@ -57,7 +60,8 @@ export class NodeApi {
   /** Every route; asked for once, when the swarm part is there. */
   routes(swarm: SwarmNode): Route[] {
     this.#swarm = swarm;
-    const { engine } = this.#modules.machine;
+    const { machine, clock, random } = this.#modules;
+    const { engine, images, registries } = machine;
     const cluster = this.#cluster();
     return [
       ...systemRoutes({ engine, swarm: () => swarmInfo(cluster) }),
@@ -65,6 +69,9 @@ export class NodeApi {
       ...execRoutes({ engine }),
       ...volumeRoutes({ engine }),
       ...eventRoutes({ engine }),
+      ...imageRoutes({ images, registries }),
+      ...buildRoutes({ images, runner: engine.steps, clock, random }),
+      ...distributionRoutes({ images, registries }),
       ...networkRoutes({ engine, cluster: () => clusterNetworks(cluster) }),
       ...clusterRoutes(cluster),
     ];

@@ -17,7 +17,7 @@ import type { DaemonOpts } from './flags.ts';
 export interface Machine extends AsyncDisposable {
   readonly engine: Engine;
   readonly images: Images;
-  readonly imageStore: ImageStore;
+  readonly registries: Registries;
   readonly network: NodeNetwork;
 }
 
@@ -59,5 +59,5 @@ export async function openMachine(opts: DaemonOpts, modules: MachineModules): Pr
   );
   await imageStore.collect();
   const running = stack.move();
-  return { engine, images, imageStore, network, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { engine, images, registries, network, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson, writeJson } from '#agent/session/files.ts';
 import type { HostPort } from './addresses.ts';
@@ -34,6 +34,7 @@ export class SwarmFolder {
   }
 
   async write(settings: SwarmSettings): Promise<void> {
+    await mkdir(this.path, { recursive: true, mode: 0o700 });
     await writeJson(join(this.path, 'settings.json'), settings);
   }
 
