@@ -1,4 +1,5 @@
 import { ShoalError } from '#proto/base/errors.ts';
+import { type PatternPart, partOf, regexOf } from '../image/pattern.ts';
 
 /*
  * `.dockerignore`: patterns of paths, each a shell pattern with `**` for any folders; `!` takes back. The last that
@@ -46,13 +47,10 @@ function patternOf(line: string): Pattern {
   const except = line.startsWith('!');
   const text = cleaned(except ? line.slice(1).trim() : line);
   if (text === '') throw new ShoalError('INVALID_ARGUMENT', 'illegal exclusion pattern: "!"');
-  try {
-    return { regex: new RegExp(`^${sourceOf(text)}$`, 'su'), except };
-  } catch (error) {
-    throw new ShoalError('INVALID_ARGUMENT', `error from .dockerignore: syntax error in pattern: ${line}`, {
-      cause: error,
-    });
-  }
+  const source = sourceOf(text);
+  const regex = source === undefined ? undefined : regexOf(source);
+  if (regex) return { regex, except };
+  throw new ShoalError('INVALID_ARGUMENT', `error from .dockerignore: syntax error in pattern: ${line}`);
 }
 
 /** Without `.`, `..` and doubled slashes, and relative. */
@@ -66,31 +64,20 @@ function cleaned(pattern: string): string {
   return parts.length === 0 && pattern !== '' ? '.' : parts.join('/');
 }
 
-function sourceOf(pattern: string): string {
+/** Undefined when the pattern is malformed. */
+function sourceOf(pattern: string): string | undefined {
   let source = '';
-  for (let at = 0; at < pattern.length; at++) {
-    const char = pattern[at] as string;
-    if (char === '*' && pattern[at + 1] === '*') {
-      at += pattern[at + 2] === '/' ? 2 : 1;
-      source += at === pattern.length - 1 ? '.*' : '(.*/)?';
-    } else if (char === '*') source += '[^/]*';
-    else if (char === '?') source += '[^/]';
-    else if (char === '[') {
-      const end = pattern.indexOf(']', at + 2);
-      if (end < 0) throw new Error('unterminated set');
-      source += pattern
-        .slice(at, end + 1)
-        .replace(/\[(?!$)/g, (found, offset: number) => (offset === 0 ? found : '\\['));
-      at = end;
-    } else if (char === '\\') {
-      at += 1;
-      if (at === pattern.length) throw new Error('nothing to escape');
-      source += literal(pattern[at] as string);
-    } else source += literal(char);
+  for (let at = 0; at < pattern.length; ) {
+    const part = pattern.startsWith('**', at) ? anyFolders(pattern, at) : partOf(pattern, at);
+    if (!part) return undefined;
+    source += part.source;
+    at = part.end;
   }
   return source;
 }
 
-function literal(char: string): string {
-  return char.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+/** `**` at the end is everything, before that any number of folders. */
+function anyFolders(pattern: string, at: number): PatternPart {
+  const end = at + (pattern[at + 2] === '/' ? 3 : 2);
+  return { source: end === pattern.length ? '.*' : '(.*/)?', end };
 }

@@ -1,14 +1,14 @@
 import { lchownSync, lstatSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
+import { decompressed } from '../image/jobs/compression.ts';
+import type { JobContext } from '../image/jobs/jobs.ts';
 import { nameOf, type TarEntry } from '../image/tar/entry.ts';
 import { isTarHeader, TarReader } from '../image/tar/reader.ts';
 import { PLAIN } from '../image/tar/writer.ts';
 import { lstatIfThere } from '../image/tree/attributes.ts';
 import { contentOf, entryOf, itemsOf, typeOf } from '../image/tree/tree-reader.ts';
 import { TreeWriter } from '../image/tree/tree-writer.ts';
-import { decompressed } from '../image/work/compression.ts';
-import type { JobContext } from '../image/work/jobs.ts';
 import { pathInRoot } from '../linux/root-path.ts';
 import { type Owner, ownerOf } from './owner.ts';
 

@@ -2,10 +2,10 @@ import { createHash, type Hash } from 'node:crypto';
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
+import type { JobContext } from '../image/jobs/jobs.ts';
 import { patternOf } from '../image/pattern.ts';
 import { nameOf, type TarEntry } from '../image/tar/entry.ts';
 import { contentOf, entryOf, itemsOf, typeOf } from '../image/tree/tree-reader.ts';
-import type { JobContext } from '../image/work/jobs.ts';
 import { pathInRoot } from '../linux/root-path.ts';
 
 export interface HashSource {

@@ -1,6 +1,6 @@
 import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { JobContext, JobTable } from '../image/work/jobs.ts';
+import type { JobContext, JobTable } from '../image/jobs/jobs.ts';
 import { IgnorePatterns } from './ignore.ts';
 import { copyFiles } from './tree-copy.ts';
 import { hashSources } from './tree-hash.ts';

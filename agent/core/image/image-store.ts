@@ -8,12 +8,12 @@ import { unmountUnder } from '../linux/mounts.ts';
 import { BlobStore } from './blobs.ts';
 import type { Digest } from './digest.ts';
 import { type ImageName, ImageTable, platformsOf, readImage, type StoredImage } from './image-table.ts';
+import { WorkPool } from './jobs/pool.ts';
 import { LayerStore } from './layers.ts';
 import { Holds, type Lease, Leases } from './leases.ts';
 import { findImage, namedAs } from './lookup.ts';
 import type { Descriptor } from './oci.ts';
 import { familiarName, fullName, type Reference, withDefaultTag } from './reference.ts';
-import { WorkPool } from './work/pool.ts';
 
 export interface ImageStoreOpts {
   /** A folder of the store's own. Short: the option string of an overlay mount holds it once a layer. */

@@ -7,7 +7,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import { chainIds, type Digest } from './digest.ts';
 import { discard, freshName, syncFolder, writeWhole } from './disk.ts';
 import { Flights } from './flights.ts';
-import type { WorkPool } from './work/pool.ts';
+import type { WorkPool } from './jobs/pool.ts';
 
 /** One unpacked layer on top of certain others. */
 export interface Layer {

@@ -6,28 +6,56 @@ export function matchesPattern(pattern: string, text: string): boolean {
 /** Undefined when the pattern is malformed. */
 export function patternOf(pattern: string): RegExp | undefined {
   let source = '';
-  for (let at = 0; at < pattern.length; at++) {
-    const char = pattern[at] as string;
-    if (char === '*') source += '[^/]*';
-    else if (char === '?') source += '[^/]';
-    else if (char === '[') {
-      const set = /^\[(\^?)((?:\\.|[^\]\\])+)\]/s.exec(pattern.slice(at));
-      if (!set) return undefined;
-      source += `[${set[1]}${(set[2] as string).replace(/[[^]/g, '\\$&')}]`;
-      at += set[0].length - 1;
-    } else if (char === '\\') {
-      at += 1;
-      if (at === pattern.length) return undefined;
-      source += escaped(pattern[at] as string);
-    } else source += escaped(char);
+  for (let at = 0; at < pattern.length; ) {
+    const part = partOf(pattern, at);
+    if (!part) return undefined;
+    source += part.source;
+    at = part.end;
   }
+  return regexOf(source);
+}
+
+/** A piece of a pattern as a piece of a regular expression, and where the next begins. */
+export interface PatternPart {
+  readonly source: string;
+  readonly end: number;
+}
+
+/** The piece that begins at `at`; undefined when it is malformed. */
+export function partOf(pattern: string, at: number): PatternPart | undefined {
+  const char = pattern[at] as string;
+  if (char === '*') return { source: '[^/]*', end: at + 1 };
+  if (char === '?') return { source: '[^/]', end: at + 1 };
+  if (char === '[') return setOf(pattern, at);
+  if (char !== '\\') return { source: literal(char), end: at + 1 };
+  const escaped = pattern[at + 1];
+  return escaped === undefined ? undefined : { source: literal(escaped), end: at + 2 };
+}
+
+const SET = /\[(\^?)((?:\\.|[^\]\\])+)\]/sy;
+
+function setOf(pattern: string, at: number): PatternPart | undefined {
+  SET.lastIndex = at;
+  const match = SET.exec(pattern);
+  if (!match) return undefined;
+  const [all, negated, items = ''] = match;
+  const source = items.replace(/\\(.)|[[^]/gs, (item, escaped: string | undefined) => inSet(escaped ?? item));
+  return { source: `[${negated}${source}]`, end: at + all.length };
+}
+
+function inSet(char: string): string {
+  return /[\\\][^-]/.test(char) ? `\\${char}` : char;
+}
+
+function literal(char: string): string {
+  return char.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+}
+
+/** A regular expression for the whole of a text; undefined when the source is none. */
+export function regexOf(source: string): RegExp | undefined {
   try {
     return new RegExp(`^${source}$`, 'su');
   } catch {
     return undefined;
   }
-}
-
-function escaped(char: string): string {
-  return char.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }

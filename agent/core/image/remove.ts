@@ -128,7 +128,8 @@ function conflictOf(
 ): Conflict | undefined {
   if (store.table.children(id).length > 0)
     return conflict(id, 'image has dependent child images', { hard: true });
-  if (store.leases.has(id)) return conflict(id, 'image is being used by a build', { hard: true, used: true });
+  if (store.leases.has(id))
+    return conflict(id, 'image is being used by a build or a pull', { hard: true, used: true });
   const holders = store.holds.of(id);
   const running = holders.find((holder) => store.isRunning(holder));
   if (running) {

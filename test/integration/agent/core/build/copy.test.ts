@@ -5,9 +5,22 @@ import { join } from 'node:path';
 import test from 'ava';
 import { xattrsOf } from '#agent/core/image/tree/attributes.ts';
 import { tarOf } from '../image/support.ts';
-import { buildOf, contextOf, fileIn, leftovers, openBench } from './support.ts';
+import { buildOf, contextOf, type Files, fileIn, leftovers, openBench } from './support.ts';
 
-test('copy: names, patterns, folders, owners and modes', async (t) => {
+const FILES: Files = {
+  '.dockerignore': '# a comment\n*.log\n!keep.log\n**/secret\nDockerfile\n',
+  'a.txt': { name: '', content: 'a', mode: 0o600, uid: 33, gid: 33 },
+  'b.txt': 'b',
+  'drop.log': 'x',
+  'keep.log': 'x',
+  'dir/in': 'in',
+  'dir/secret': 'x',
+  'dir/deep/secret': 'x',
+  'dir/link': { name: '', type: 'symlink', linkName: 'in' },
+  'dir/tool': { name: '', content: 'tool', mode: 0o4755, xattrs: { 'user.note': 'kept' } },
+};
+
+test('copy: names, patterns and folders; what is ignored is not there', async (t) => {
   const bench = await openBench(t);
   const dockerfile = [
     'FROM busybox',
@@ -16,25 +29,11 @@ test('copy: names, patterns, folders, owners and modes', async (t) => {
     'COPY a.txt sub/',
     'COPY *.txt all/',
     'COPY d?r/ merged',
-    'COPY --chown=web:other --chmod=640 a.txt /owned/file',
-    'COPY --chown=5:6 dir /owned/dir',
     'COPY ["a.txt", "with space/"]',
     'COPY dir/link /linked',
     'COPY . /everything/',
   ].join('\n');
-  const files = {
-    '.dockerignore': '# a comment\n*.log\n!keep.log\n**/secret\nDockerfile\n',
-    'a.txt': { name: '', content: 'a', mode: 0o600, uid: 33, gid: 33 },
-    'b.txt': 'b',
-    'drop.log': 'x',
-    'keep.log': 'x',
-    'dir/in': 'in',
-    'dir/secret': 'x',
-    'dir/deep/secret': 'x',
-    'dir/link': { name: '', type: 'symlink' as const, linkName: 'in' },
-    'dir/tool': { name: '', content: 'tool', mode: 0o4755, xattrs: { 'user.note': 'kept' } },
-  };
-  const { image } = await buildOf(bench, contextOf(dockerfile, files));
+  const { image } = await buildOf(bench, contextOf(dockerfile, FILES));
   for (const [path, content] of Object.entries({
     'w/renamed': 'a',
     'w/sub/a.txt': 'a',
@@ -47,21 +46,27 @@ test('copy: names, patterns, folders, owners and modes', async (t) => {
   })) {
     t.is(fileIn(bench, image, path), content, path);
   }
-  for (const path of [
-    'everything/drop.log',
-    'everything/dir/secret',
-    'everything/dir/deep/secret',
-    'everything/Dockerfile',
-  ]) {
-    t.is(fileIn(bench, image, path), undefined, path);
+  for (const path of ['drop.log', 'dir/secret', 'dir/deep/secret', 'Dockerfile']) {
+    t.is(fileIn(bench, image, `everything/${path}`), undefined, path);
   }
+});
+
+test('copy: files belong to root or to whom it says, and keep their modes and attributes', async (t) => {
+  const bench = await openBench(t);
+  const dockerfile = [
+    'FROM busybox',
+    'COPY a.txt /w/renamed',
+    'COPY dir /w/merged',
+    'COPY --chown=web:other --chmod=640 a.txt /owned/file',
+    'COPY --chown=5:6 dir /owned/dir',
+  ].join('\n');
+  const { image } = await buildOf(bench, contextOf(dockerfile, FILES));
   const at = (path: string): string => {
     const layer = bench.store.layers(image.id).find((folder) => fileThere(join(folder, path)));
     return join(layer ?? '', path);
   };
-  const [renamed, owned, folder, tool] = ['w/renamed', 'owned/file', 'owned/dir/in', 'w/merged/tool'].map(
-    (path) => lstatSync(at(path)),
-  );
+  const paths = ['w/renamed', 'owned/file', 'owned/dir/in', 'w/merged/tool'];
+  const [renamed, owned, folder, tool] = paths.map((path) => lstatSync(at(path)));
   t.deepEqual([renamed?.uid, renamed?.gid, (renamed?.mode ?? 0) & 0o777], [0, 0, 0o600]);
   t.deepEqual([owned?.uid, owned?.gid, (owned?.mode ?? 0) & 0o777], [101, 200, 0o640]);
   t.deepEqual([folder?.uid, folder?.gid], [5, 6]);
