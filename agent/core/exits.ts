@@ -51,12 +51,17 @@ export class Exits implements Disposable {
   #checkSupervisor(container: Container): void {
     const { init, conmon } = container.run;
     if (!container.hasProcess || conmon === undefined || isAlive(conmon)) return;
-    void container.lock.run(async () => {
+    const ending = container.lock.run(async () => {
       if (!container.hasProcess || this.#exitOf(container.id)) return;
       this.#parts.log.warn('a container lost its supervisor and is ended', { container: container.id });
       if (init) signalProcess(init, SIGKILL);
       await this.finish(container, { code: UNKNOWN_EXIT, atMs: this.#parts.clock.wallMs() });
     });
+    ending.catch((error: unknown) => this.#report(container, error));
+  }
+
+  #report({ id }: Container, error: unknown): void {
+    this.#parts.log.error('a container could not be brought on its way', { container: id, err: error });
   }
 
   #exitOf(id: string): { code: number; atMs: number } | undefined {
@@ -112,7 +117,9 @@ export class Exits implements Disposable {
     container.lastRestartDelayMs = delayMs;
     container.cancelRestart = this.#parts.clock.timer(delayMs, () => {
       container.cancelRestart = undefined;
-      void container.lock.run(() => this.#startAgain(container));
+      container.lock
+        .run(() => this.#startAgain(container))
+        .catch((error: unknown) => this.#report(container, error));
     });
   }
 

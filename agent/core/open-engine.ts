@@ -64,7 +64,9 @@ const CREATE_TIMEOUT_MS = 60_000;
 const STARTS_WAITING_MAX = 10_000;
 
 /** Opens the engine of these folders, and takes over whatever an earlier one left running. */
-export async function openEngine(opts: EngineOpts, modules: EngineModules): Promise<Engine> {
+export async function openEngine(given: EngineOpts, modules: EngineModules): Promise<Engine> {
+  // A folder of its own: other parts of the node keep theirs beside it.
+  const opts = { ...given, execRoot: join(given.execRoot, 'engine') };
   await using stack = new AsyncDisposableStack();
   mkdirSync(opts.dataRoot, { recursive: true, mode: 0o711 });
   const state = stack.use(new EngineState({ folder: join(opts.dataRoot, 'engine') }));
@@ -213,11 +215,14 @@ function watchExits(parts: EngineParts, exits: Exits, stack: AsyncDisposableStac
   exits.watchSupervisors();
 }
 
-function letGo(parts: EngineParts): void {
-  for (const container of parts.containers.all()) {
+/** Nothing new begins, and what is under way with a container comes to its end. */
+async function letGo({ containers }: EngineParts): Promise<void> {
+  for (const container of containers.all()) {
     container.stopHealth?.();
+    container.cancelRestart?.();
     container.io.close();
   }
+  await Promise.all(containers.all().map((container) => container.lock.run(async () => undefined)));
 }
 
 function engineId({ state, random }: EngineParts): string {

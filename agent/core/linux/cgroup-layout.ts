@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ShoalError } from '#proto/base/errors.ts';
 import { readMounts } from './mounts.ts';
 import { mount } from './sys.ts';
 
@@ -19,6 +20,11 @@ export function readCgroupLayout(): CgroupLayout {
   if (mounts.some(({ target, type }) => target === ROOT && type === 'cgroup2'))
     return { version: 2, roots: [ROOT], rootOf: new Map() };
   const hierarchies = mounts.filter(({ type }) => type === 'cgroup' || type === 'cgroup2');
+  if (hierarchies.length === 0)
+    throw new ShoalError(
+      'FAILED_PRECONDITION',
+      `no control groups at ${ROOT}: containers need them, mount cgroup2 there`,
+    );
   const controllers = hierarchies.flatMap(({ target, superOptions }) =>
     superOptions.map((option) => [option, target] as const),
   );
