@@ -4,7 +4,7 @@
  *   --json FILE  where the report goes (default: shoal-demo.json in the temporary directory)
  *   --name NAME  of the cluster (default: demo)
  */
-import { writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
     invite(outcome.cluster);
     await interrupted;
   }
+  if (outcome !== 'interrupted' && !outcome.report.ok) await keepLogs(outcome.cluster);
   console.log('taking the cluster down …');
   await down(opts.name);
   process.exit(outcome !== 'interrupted' && outcome.report.ok ? 0 : 1);
@@ -80,6 +81,13 @@ async function play(scenario: Scenario, cluster: LocalCluster, screen: Screen): 
   } finally {
     clearInterval(observing);
   }
+}
+
+/** What the daemons said goes where it outlives the cluster, for whoever wants to know why. */
+async function keepLogs(cluster: LocalCluster): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-demo-logs-'));
+  for (const { name, logFile } of cluster.nodes) await copyFile(logFile, join(folder, `${name}.log`));
+  console.log(`the logs of the daemons are kept in ${folder}`);
 }
 
 function dashboardUrl(cluster: LocalCluster): string {

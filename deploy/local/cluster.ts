@@ -135,7 +135,8 @@ export async function down(name: string): Promise<void> {
   const cluster = await find(name);
   if (cluster === undefined) return;
   await Promise.all(cluster.nodes.map((node) => stopDaemon(node)));
-  for (const node of cluster.nodes) await removeNode(name, node.name);
+  for (const [index, node] of cluster.nodes.entries())
+    await removeNode(cluster.lan, name, node.name, index + 1);
   await closeLan(cluster.lan);
   await rm(join(RUN_ROOT, name), { recursive: true, force: true });
   await rm(join(STATE_ROOT, name), { recursive: true, force: true });

@@ -72,7 +72,7 @@ export function namespaceOf(cluster: string, node: string): string {
 /** Makes the node's network namespace with one interface on the bridge. */
 export async function addNode(lan: Lan, cluster: string, node: string, number: number): Promise<void> {
   const namespace = namespaceOf(cluster, node);
-  const port = `${lan.bridge.slice(0, 10)}.${number}`;
+  const port = portOf(lan, number);
   await run(['ip', 'netns', 'add', namespace]);
   const host = [
     `link add dev ${port} mtu ${MTU} type veth peer name eth0 netns ${namespace}`,
@@ -88,6 +88,13 @@ export async function addNode(lan: Lan, cluster: string, node: string, number: n
   await run(['ip', '-n', namespace, '-batch', '-'], inside.join('\n'));
 }
 
-export async function removeNode(cluster: string, node: string): Promise<void> {
+/** Device of the bridge that the node with this number hangs on. */
+function portOf({ bridge }: Pick<Lan, 'bridge'>, number: number): string {
+  return `${bridge.slice(0, 10)}.${number}`;
+}
+
+/** The link first: the kernel takes its time to clear a namespace away. */
+export async function removeNode(lan: Lan, cluster: string, node: string, number: number): Promise<void> {
+  await attempt(['ip', 'link', 'del', 'dev', portOf(lan, number)]);
   await attempt(['ip', 'netns', 'del', namespaceOf(cluster, node)]);
 }

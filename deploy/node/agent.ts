@@ -48,6 +48,7 @@ export async function startAgent(opts: AgentOpts, modules: AgentModules): Promis
   await using stack = new AsyncDisposableStack();
   const { clock, log, describe } = modules;
   const executor = executorOf(opts, modules);
+  let membership: Membership | undefined;
   const worker = stack.use(
     new Worker({
       clock,
@@ -64,7 +65,6 @@ export async function startAgent(opts: AgentOpts, modules: AgentModules): Promis
     network.follow(assigned, (version) => membership?.session.networkReady(version));
     worker.assign(assigned);
   };
-  let membership: Membership | undefined;
   membership = stack.use(
     await openMembership(
       { dir: opts.dir, managers: opts.managers, description: describe() },

@@ -267,7 +267,7 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
         {
           ...{ machine, identity, clock, random, log },
           describe: () => describeNode(this.#opts, reached),
-          localAddr: () => manager.current?.addr,
+          localAddr: () => localManager(manager.current),
         },
       ),
     );
@@ -344,8 +344,13 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
   }
 }
 
+/** The manager on this very node, once it has caught up so far that it knows this node. */
+function localManager(own: ManagerPart | undefined): string | undefined {
+  return own?.store.view().nodes.get(own.nodeId) === undefined ? undefined : own.addr;
+}
+
 /** Managers that a node knows before any of them has told it: its own, or those it joined by. */
 function knownManagers(own: ManagerPart | undefined, remoteAddrs: readonly string[]): KnownManager[] {
-  if (own !== undefined) return [{ addr: own.addr }];
-  return remoteAddrs.map((addr) => ({ addr }));
+  const addrs = [...remoteAddrs, ...(own === undefined ? [] : [own.addr])];
+  return addrs.map((addr) => ({ addr }));
 }
