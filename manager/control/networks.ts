@@ -102,11 +102,10 @@ function checkNetworkSpec({
       `label ${INTERNAL_LABEL} is for predefined internal networks and cannot be applied by users`,
     );
   if (driver !== undefined && driver !== 'overlay')
-    throw notYet(`network ${name}: swarm networks with the driver ${driver}`);
+    throw notYet(name, `networks of the swarm with the driver ${driver} are`);
   if (ipam?.driver !== undefined && ipam.driver !== 'default') throw invalid('invalid IPAM specified');
-  if (ipv6) throw notYet(`network ${name}: IPv6 in overlay networks`);
-  if (options !== undefined && 'encrypted' in options)
-    throw notYet(`network ${name}: encrypted overlay networks`);
+  if (ipv6) throw notYet(name, 'IPv6 in overlay networks is');
+  if (options !== undefined && 'encrypted' in options) throw notYet(name, 'encrypted overlay networks are');
   if (ingress && attachable) throw invalid('ingress network cannot be attachable');
 }
 
@@ -154,6 +153,6 @@ function invalid(message: string): ShoalError {
   return new ShoalError('INVALID_ARGUMENT', message);
 }
 
-function notYet(what: string): ShoalError {
-  return new ShoalError('NOT_IMPLEMENTED', `${what} are not supported yet`);
+function notYet(name: string, what: string): ShoalError {
+  return new ShoalError('NOT_IMPLEMENTED', `network ${name}: ${what} not supported yet`);
 }

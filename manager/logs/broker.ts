@@ -66,8 +66,8 @@ export class LogBroker {
   }
 }
 
-function tasksOf({ view }: Pick<Store, 'view'>, selector: LogSelector): readonly Task[] {
-  const { tasks } = view();
+function tasksOf(store: Pick<Store, 'view'>, selector: LogSelector): readonly Task[] {
+  const { tasks } = store.view();
   if ('serviceId' in selector) return tasks.byService(selector.serviceId);
   const task = tasks.get(selector.taskId);
   return task === undefined ? [] : [task];

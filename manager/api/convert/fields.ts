@@ -25,8 +25,18 @@ export interface Whole<T> extends Field<T> {
 type Bag = Record<string, unknown>;
 
 function mismatch(path: string, expected: string, found: unknown): ShoalError {
-  const kind = Array.isArray(found) ? 'a list' : `${typeof found}`;
-  return new ShoalError('INVALID_ARGUMENT', `invalid JSON: ${path} must be ${expected}, not ${kind}`);
+  const what = path === '' ? 'the body' : path;
+  return new ShoalError(
+    'INVALID_ARGUMENT',
+    `invalid JSON: ${what} must be ${expected}, not ${kindOf(found)}`,
+  );
+}
+
+function kindOf(json: unknown): string {
+  if (json === null || json === undefined) return 'nothing';
+  if (Array.isArray(json)) return 'a list';
+  if (typeof json === 'object') return 'an object';
+  return typeof json === 'boolean' ? String(json) : `a ${typeof json}`;
 }
 
 function isAbsent(json: unknown): json is null | undefined {
@@ -85,7 +95,7 @@ export function list<T>(each: Field<T>): Field<readonly T[]> {
       const items = json.map((item, at) => {
         const value = each.decode(item, `${path}[${at}]`);
         // In a list the empty string is a value like any other.
-        if (value === undefined && item !== '') throw mismatch(`${path}[${at}]`, 'a value', item);
+        if (value === undefined && item !== '') throw mismatch(`${path}[${at}]`, 'something', item);
         return value ?? (item as T);
       });
       return items.length === 0 ? undefined : items;
@@ -201,6 +211,6 @@ export function saysNothing(json: unknown): boolean {
 /** A body that must be an object, and is read whole. */
 export function decodeBody<T>(field: Field<T>, json: unknown): T {
   const value = field.decode(json, '');
-  if (value === undefined) throw mismatch('the body', 'an object', json);
+  if (value === undefined) throw mismatch('', 'an object', json);
   return value;
 }

@@ -1,6 +1,8 @@
 import type { Cluster } from '#proto/types/objects.ts';
 import type { ClusterSpec } from '#proto/types/specs.ts';
 import { joinToken } from '../../ca/tokens.ts';
+import { SWARM_DEFAULTS } from '../../control/cluster-defaults.ts';
+import { sameValue } from '../../store/same.ts';
 import {
   count,
   decodeBody,
@@ -136,10 +138,15 @@ export function clusterView(cluster: Cluster): Record<string, unknown> {
     Spec: swarmSpecView(cluster.spec),
     TLSInfo: tlsInfo(cluster.rootCa.certificate),
     RootRotationInProgress: false,
-    DefaultAddrPool: [...cluster.addressPools],
+    DefaultAddrPool: isDefaultPool(cluster) ? null : [...cluster.addressPools],
     SubnetSize: cluster.subnetBits,
     DataPathPort: cluster.dataPathPort,
   };
+}
+
+/** Docker names pools only where somebody chose them. */
+function isDefaultPool({ addressPools }: Cluster): boolean {
+  return sameValue(addressPools, SWARM_DEFAULTS.addressPools);
 }
 
 /** The swarm as GET /swarm shows it: with the tokens to join it. */
