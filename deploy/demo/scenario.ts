@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type EngineClient } from '../cli/engine-client.ts';
 import { clientOf, type LocalCluster } from '../local/cluster.ts';
-import { type LocalNode, signalDaemon, startDaemon } from '../local/daemon.ts';
+import { type LocalNode, METRICS_PORT, signalDaemon, startDaemon } from '../local/daemon.ts';
 import { hostAddress } from '../local/lan.ts';
 import type { LoadCounts } from './load.ts';
 import { LoadMeter } from './load-meter.ts';
@@ -96,7 +96,16 @@ export class Scenario implements AsyncDisposable {
   async observe(): Promise<Observation> {
     this.progress.observation = await this.#observer.look(SERVICE).catch(() => this.#observer.last);
     if (this.#meter !== undefined) this.progress.load = this.#meter.counts;
+    if (this.progress.load !== undefined) this.#showLoad(this.progress.load);
     return this.progress.observation;
+  }
+
+  /** The live page of every manager shows the load beside the cluster. */
+  #showLoad({ sent, failed, versions }: LoadCounts): void {
+    for (const { address } of this.#managers()) {
+      const body = JSON.stringify({ sent, failed, versions });
+      fetch(`http://${address}:${METRICS_PORT}/load`, { method: 'POST', body }).catch(() => undefined);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

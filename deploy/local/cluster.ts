@@ -1,5 +1,5 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { EngineClient } from '../cli/engine-client.ts';
 import { type LocalNode, startDaemon, stopDaemon } from './daemon.ts';
 import { addNode, closeLan, type Lan, nodeAddress, openLan, removeNode } from './lan.ts';
@@ -140,4 +140,14 @@ export async function down(name: string): Promise<void> {
   await closeLan(cluster.lan);
   await rm(join(RUN_ROOT, name), { recursive: true, force: true });
   await rm(join(STATE_ROOT, name), { recursive: true, force: true });
+  for (const root of [RUN_ROOT, STATE_ROOT]) await removeIfEmpty(root);
+}
+
+/** The folder, and the one it is in, unless somebody keeps something there. */
+async function removeIfEmpty(folder: string): Promise<void> {
+  for (const path of [folder, dirname(folder)]) {
+    await rmdir(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'ENOENT') throw error;
+    });
+  }
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -118,5 +119,8 @@ export async function stopDaemon(node: LocalNode): Promise<void> {
     if (Date.now() > untilMs) process.kill(pid, 'SIGKILL');
     await sleep(POLL_MS);
   }
-  await run(['nsenter', ...inside(node, SHOALD, '--remove-everything', ...flagsOf(node))]);
+  const remove = [SHOALD, '--remove-everything', ...flagsOf(node)] as const;
+  // What was in a namespace that is gone is gone with it; the rest is not in any.
+  const there = existsSync(`/run/netns/${namespaceOf(node.cluster, node.name)}`);
+  await run(there ? ['nsenter', ...inside(node, ...remove)] : [...remove]);
 }

@@ -25,7 +25,8 @@ export function run(command: readonly [string, ...string[]], input?: string): Pr
       if (code === 0) resolve(stdout);
       else reject(new ProgramError(command, code, stderr || stdout));
     });
-    child.stdin.end(input ?? '');
+    // A program that ends without reading is judged by its exit code.
+    child.stdin.on('error', () => undefined).end(input ?? '');
   });
 }
 

@@ -1,4 +1,6 @@
 import { buildRoutes } from '#agent/api/build.ts';
+import { commitRoutes } from '#agent/api/commit.ts';
+import { containerFileRoutes } from '#agent/api/container-files.ts';
 import { containerRoutes } from '#agent/api/containers.ts';
 import { distributionRoutes } from '#agent/api/distribution.ts';
 import { eventRoutes } from '#agent/api/events.ts';
@@ -66,6 +68,8 @@ export class NodeApi {
     return [
       ...systemRoutes({ engine, swarm: () => swarmInfo(cluster) }),
       ...containerRoutes({ engine }),
+      ...containerFileRoutes({ engine }),
+      ...commitRoutes({ engine, store: images.store }),
       ...execRoutes({ engine }),
       ...volumeRoutes({ engine }),
       ...eventRoutes({ engine }),

@@ -3,6 +3,7 @@ import type { Consensus, Leadership } from '#manager/consensus/consensus.ts';
 import { startConsensus } from '#manager/consensus/host.ts';
 import { MembershipService } from '#manager/consensus/membership-service.ts';
 import type { StartOpts } from '#manager/consensus/opts.ts';
+import { observeCluster } from '#manager/dashboard/cluster-metrics.ts';
 import { Feed } from '#manager/dashboard/feed.ts';
 import { type DispatcherParts, openDispatcher } from '#manager/dispatcher/open.ts';
 import { LEADER_LOOP_OPTS, LeaderLoop } from '#manager/leader/loop.ts';
@@ -76,6 +77,7 @@ export async function startManager(opts: ManagerOpts, modules: ManagerModules): 
     openDispatcher({ nodeId: opts.nodeId, store, consensus, dialer, clock, random, log, metrics }),
   );
   const feed = stack.use(new Feed({ clock, store, leader: () => consensus.leadership().leader?.nodeId }));
+  stack.use(observeCluster({ store, consensus, metrics }));
   const server = stack.use(await serveManager(opts, modules, { store, consensus, dispatcher }));
   stack.use(leadWhenElected({ store, consensus, dispatcher }, modules));
   const running = stack.move();

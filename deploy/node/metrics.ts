@@ -11,7 +11,7 @@ export interface MetricsRegistry extends Metrics {
 export function openMetrics(): MetricsRegistry {
   const registry = new prom.Registry();
   prom.collectDefaultMetrics({ register: registry });
-  const refreshers: (() => void)[] = [];
+  const refreshers = new Set<() => void>();
   const known = new Map<string, unknown>();
   const once = <T>(name: string, make: () => T): T => {
     const metric = (known.get(name) as T | undefined) ?? make();
@@ -29,7 +29,10 @@ export function openMetrics(): MetricsRegistry {
       once(name, () =>
         histogramOver(new prom.Histogram({ ...common(name, help, labels), buckets: [...buckets] })),
       ),
-    onScrape: (refresh) => void refreshers.push(refresh),
+    onScrape(refresh) {
+      refreshers.add(refresh);
+      return () => void refreshers.delete(refresh);
+    },
     scrape() {
       for (const refresh of refreshers) refresh();
       return registry.metrics();

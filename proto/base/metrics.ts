@@ -26,8 +26,11 @@ export interface Metrics {
     buckets: readonly number[],
     labelNames?: readonly string[],
   ): Histogram;
-  /** Runs before each scrape, to set gauges whose value is only worth computing when somebody looks. */
-  onScrape(refresh: () => void): void;
+  /**
+   * Runs before each scrape, to set gauges whose value is only worth computing when somebody looks; the returned
+   * function ends it.
+   */
+  onScrape(refresh: () => void): () => void;
 }
 
 const ignore = (): void => undefined;
@@ -37,5 +40,5 @@ export const nullMetrics: Metrics = {
   counter: () => ({ inc: ignore }),
   gauge: () => ({ set: ignore }),
   histogram: () => ({ observe: ignore }),
-  onScrape: ignore,
+  onScrape: () => ignore,
 };
