@@ -37,7 +37,7 @@ function plainOf(value: unknown): unknown {
 export class ForwardedMetrics implements Metrics {
   readonly #post: (message: FromWorker) => void;
   readonly #ids = new Map<string, number>();
-  readonly #refreshes: (() => void)[] = [];
+  readonly #refreshes = new Set<() => void>();
   #definitions: MetricDefinition[] = [];
   #samples: MetricSample[] = [];
 
@@ -58,8 +58,9 @@ export class ForwardedMetrics implements Metrics {
     return { observe: this.#define({ type: 'histogram', name, help, labelNames, buckets }) };
   }
 
-  onScrape(refresh: () => void): void {
-    this.#refreshes.push(refresh);
+  onScrape(refresh: () => void): () => void {
+    this.#refreshes.add(refresh);
+    return () => void this.#refreshes.delete(refresh);
   }
 
   flush(): void {

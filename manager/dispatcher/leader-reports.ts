@@ -28,7 +28,6 @@ export interface LeaderReportsModules {
 }
 
 const SWEEP_MS = 500;
-const NODE_STATES: readonly NodeState[] = ['unknown', 'down', 'ready', 'disconnected'];
 
 /**
  * What the leader does with what managers hear from agents: task states and node states go to the log, merged, as one
@@ -54,7 +53,6 @@ export class LeaderReports implements Implementation<'LeaderReports'>, AsyncDisp
       modules.store.subscribe((batch) => this.#applied(batch)),
     ];
     this.#lead();
-    this.#countNodes();
   }
 
   /** Calls back when networkReady has changed. */
@@ -161,17 +159,5 @@ export class LeaderReports implements Implementation<'LeaderReports'>, AsyncDisp
       this.#liveness.forget(event.id as NodeId);
       this.networkReady.forget(event.id as NodeId);
     }
-  }
-
-  /** How many nodes there are in each state; Swarm's name. */
-  #countNodes(): void {
-    const { metrics, store } = this.#modules;
-    const gauge = metrics.gauge('swarm_manager_nodes', 'Nodes of the swarm by state', ['state']);
-    metrics.onScrape(() => {
-      const nodes = [...store.view().nodes.all()];
-      for (const state of NODE_STATES) {
-        gauge.set(nodes.filter(({ status }) => status.state === state).length, { state });
-      }
-    });
   }
 }

@@ -206,7 +206,7 @@ test('what the thread logs and measures arrives', async (t) => {
     counter: (name) => ({ inc: (by = 1) => sampler(name)(by) }),
     gauge: (name) => ({ set: sampler(name) }),
     histogram: (name) => ({ observe: sampler(name) }),
-    onScrape: () => undefined,
+    onScrape: () => () => undefined,
   };
   await host.start({ kind: 'bootstrap' }, { log, metrics });
   await leads(host.consensus);
