@@ -7,7 +7,6 @@ import type { NodeReports } from '#proto/gen/shoal.ts';
 import { NotLeaderError } from '#proto/rpc/status.ts';
 import type { CallInfo, Implementation } from '#proto/rpc/types.ts';
 import type { NodeId } from '#proto/types/ids.ts';
-import type { NodeState } from '#proto/types/states.ts';
 import type { Consensus } from '../consensus/consensus.ts';
 import type { EventBatch, Store } from '../store/view.ts';
 import { HeardChanges, isNews, type NodeHeard } from './heard-changes.ts';
