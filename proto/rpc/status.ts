@@ -4,7 +4,7 @@ import { codeOf, FAILURES, type FailureCode, messageOf, ShoalError } from '../ba
 
 /** Carries our own code where several share one of gRPC's. Its presence says that a peer of ours spoke. */
 const CODE_KEY = 'shoal-code';
-/** Where the leader is, in the refusal of a manager that is not it. */
+/** Where the leader is, in the refusal of a manager that is not it; empty when it does not know. */
 const LEADER_KEY = 'shoal-leader';
 /** HTTP/2 headers are bounded; what is longer than this nobody reads. */
 const MESSAGE_CHARS_MAX = 4096;
@@ -30,9 +30,7 @@ export function toStatus(error: unknown): StatusObject {
   const code = codeOf(error);
   const metadata = new MetadataMap();
   metadata.set(CODE_KEY, code);
-  if (error instanceof NotLeaderError && error.leaderAddr !== undefined) {
-    metadata.set(LEADER_KEY, error.leaderAddr);
-  }
+  if (error instanceof NotLeaderError) metadata.set(LEADER_KEY, error.leaderAddr ?? '');
   const message = error instanceof ShoalError ? error.message : 'internal error';
   return {
     code: status[FAILURES[code].grpc],
@@ -48,7 +46,7 @@ export function fromStatus(ended: unknown, call: string): ShoalError {
   const code = ownCode(ended.metadata);
   if (code === undefined) return new ShoalError(transportCode(ended.code), `${call}: ${ended.details}`);
   const leader = text(ended.metadata, LEADER_KEY);
-  return leader === undefined ? new ShoalError(code, ended.details) : new NotLeaderError(leader);
+  return leader === undefined ? new ShoalError(code, ended.details) : new NotLeaderError(leader || undefined);
 }
 
 /** Lets a broken invariant stop the process, as it must, rather than end as one failed call. */

@@ -11,10 +11,11 @@ export function abortReason(signal: AbortSignal): ShoalError {
 /** Settles as `promise` does, or rejects when the signal aborts first; listens no longer than it waits. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(abortReason(signal));
     const onAbort = (): void => reject(abortReason(signal));
     signal.addEventListener('abort', onAbort, { once: true });
+    // Also when it is too late already: a promise that fails with nobody listening would end the process.
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    if (signal.aborted) onAbort();
   });
 }
 
