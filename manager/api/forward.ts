@@ -1,5 +1,5 @@
 import type { Clock } from '#proto/base/clock.ts';
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, FAILURES, ShoalError } from '#proto/base/errors.ts';
 import { LIMITS } from '#proto/base/limits.ts';
 import { Wake } from '#proto/base/wake.ts';
 import { readAll, readJson } from '#proto/http/body.ts';
@@ -37,6 +37,9 @@ export function noLeader(): ShoalError {
 type Leading = Pick<ManagerParts, 'consensus' | 'dialer'>;
 type Timing = Pick<Clock, 'timer' | 'monotonicMs'>;
 
+/** How often a change that was begun here, and lost to a change of the lead, is made anew. */
+const TRIES_MAX = 3;
+
 /** Handles a request here when this manager leads, else on the leader. UNAVAILABLE when nobody leads. */
 export async function onLeader(
   parts: Leading,
@@ -44,18 +47,49 @@ export async function onLeader(
   request: ApiRequest,
   handle: (request: ApiRequest) => Promise<Reply> | Reply,
 ): Promise<Reply> {
-  if (parts.consensus.leadership().leading) return handle(request);
-  if (request.headers[FORWARDED] !== undefined) throw noLeader();
+  if (request.headers[FORWARDED] !== undefined) {
+    if (!parts.consensus.leadership().leading) throw noLeader();
+    return handle(request);
+  }
   const call = await callOf(request);
-  const result = await callLeader(parts, clock, call, request.signal);
-  return result === 'here' ? handle(again(request, call.body)) : replyOf(result);
+  const here = async (): Promise<Reply> => handle(again(request, call.body));
+  return whereverLed(parts, clock, { call, signal: request.signal, here, away: replyOf });
+}
+
+/** Something to do where the lead is: here, or by a call that is answered elsewhere. */
+export interface Errand<T> {
+  readonly call: Call;
+  readonly signal: AbortSignal;
+  readonly here: () => Promise<T>;
+  readonly away: (answer: Answer) => T;
+}
+
+/**
+ * Does something on the manager that leads. What the lead was lost over before anything was changed is done again where
+ * it has gone; UNAVAILABLE when nobody leads.
+ */
+export async function whereverLed<T>(
+  parts: Leading,
+  clock: Timing,
+  { call, signal, here, away }: Errand<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const answer = await callLeader(parts, clock, call, signal);
+    if (answer !== 'here') return away(answer);
+    try {
+      return await here();
+    } catch (error) {
+      const isLost = codeOf(error) === 'UNAVAILABLE' && !parts.consensus.leadership().leading;
+      if (!isLost || tries === TRIES_MAX) throw error;
+    }
+  }
 }
 
 /**
  * Hands a request to the leader and gives its reply; `here` when this manager has come to lead, and nobody was asked.
  * UNAVAILABLE when nobody leads.
  */
-export async function callLeader(
+async function callLeader(
   { consensus, dialer }: Leading,
   clock: Timing,
   call: Call,
@@ -121,6 +155,8 @@ function again(request: ApiRequest, bytes: Uint8Array): ApiRequest {
   return { ...request, body, json: <T>() => readJson<T>(request.headers, body) };
 }
 
+const UNAVAILABLE = FAILURES.UNAVAILABLE.http;
+
 export interface ControlServiceModules extends Pick<ManagerParts, 'store' | 'consensus'> {
   /** Runs a request on the routes of this manager. */
   readonly run: (call: Call, signal: AbortSignal) => Promise<CallResult>;
@@ -132,7 +168,11 @@ export function controlService({ store, consensus, run }: ControlServiceModules)
     async call({ method, target, headers, body }, { signal }) {
       const { leading, leader } = consensus.leadership();
       if (!leading) throw new NotLeaderError(leader?.controlAddr);
-      return run({ method, target, headers: { ...headers, [FORWARDED]: '1' }, body }, signal);
+      const result = await run({ method, target, headers: { ...headers, [FORWARDED]: '1' }, body }, signal);
+      const now = consensus.leadership();
+      // Nothing was changed, then: whoever leads now is to be asked.
+      if (result.status === UNAVAILABLE && !now.leading) throw new NotLeaderError(now.leader?.controlAddr);
+      return result;
     },
     async readIndex(_request, { signal }) {
       await store.readBarrier(signal);

@@ -22,7 +22,11 @@ export function handlersOf(modules: Pick<ClusterApiModules, 'manager' | 'clock'>
     },
     writes: (handle) => async (request) => {
       const parts = requireManager(modules);
-      const reply = onLeader(parts, modules.clock, request, (own) => handle(parts, own));
+      const reply = onLeader(parts, modules.clock, request, async (own) => {
+        // Who has come to lead only now may still have to apply what was agreed before.
+        await freshView(parts, own.signal);
+        return handle(parts, own);
+      });
       return reply.catch((error: unknown) => {
         throw inDockersWords(error);
       });

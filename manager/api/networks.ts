@@ -5,7 +5,7 @@ import type { Network } from '#proto/types/objects.ts';
 import { findNetwork } from '../control/lookup.ts';
 import { PREDEFINED_LABEL } from '../leader/bootstrap.ts';
 import { type ClusterNetworkView, networkRequest, networkView } from './convert/network.ts';
-import { type Answer, callLeader } from './forward.ts';
+import { type Answer, whereverLed } from './forward.ts';
 import { freshView, type Handlers, param } from './handlers.ts';
 import { type ClusterApiModules, type ManagerParts, requireManager } from './manager.ts';
 
@@ -113,12 +113,17 @@ async function changed<T>(
   here: (parts: ManagerParts) => Promise<T>,
 ): Promise<T> {
   const parts = requireManager(modules);
-  if (parts.consensus.leadership().leading) return here(parts);
   const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body));
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-  const call = { method, target, headers, body: bytes };
-  const answer = await callLeader(parts, modules.clock, call, new AbortController().signal);
-  return answer === 'here' ? here(parts) : resultOf<T>(answer);
+  return whereverLed<T>(parts, modules.clock, {
+    call: { method, target, headers, body: bytes },
+    signal: new AbortController().signal,
+    here: async () => {
+      await freshView(parts);
+      return here(parts);
+    },
+    away: resultOf,
+  });
 }
 
 function resultOf<T>({ status, body }: Answer): T {

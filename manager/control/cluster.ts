@@ -1,11 +1,11 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Random } from '#proto/base/random.ts';
-import type { Cluster } from '#proto/types/objects.ts';
 import type { ClusterSpec } from '#proto/types/specs.ts';
 import type { NodeRole } from '#proto/types/states.ts';
 import { rotatedSecrets } from '../ca/tokens.ts';
 import type { Store } from '../store/view.ts';
 import { CLUSTER_NAME } from './cluster-defaults.ts';
+import { unstored } from './unstored.ts';
 
 export interface ClusterModules {
   readonly store: Pick<Store, 'view' | 'update'>;
@@ -25,17 +25,15 @@ export class ClusterSettings {
     const { store, random } = this.#modules;
     const { cluster } = store.view();
     if (cluster === undefined) throw new ShoalError('UNAVAILABLE', 'the swarm has no settings yet');
+    if (cluster.version !== version) throw new ShoalError('OUT_OF_SEQUENCE', 'update out of sequence');
     const spec = withAsked(cluster.spec, asked);
     const joinSecrets = rotatedSecrets(cluster, rotate, random);
-    const { version: _, createdAtMs: __, updatedAtMs: ___, ...row } = cluster;
     await store.update({
       expects: [{ table: 'cluster', id: cluster.id, version }],
-      changes: [{ kind: 'putCluster', cluster: { ...row, spec, joinSecrets } satisfies Unstored }],
+      changes: [{ kind: 'putCluster', cluster: { ...unstored(cluster), spec, joinSecrets } }],
     });
   }
 }
-
-type Unstored = Omit<Cluster, 'version' | 'createdAtMs' | 'updatedAtMs'>;
 
 const NS_PER_MS = 1_000_000;
 const HOUR_NS = 3_600_000 * NS_PER_MS;

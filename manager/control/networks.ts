@@ -11,6 +11,7 @@ import { findNetwork } from './lookup.ts';
 import { checkName } from './names.ts';
 import { findIngress } from './service-networks.ts';
 import type { Turns } from './turns.ts';
+import { unstored } from './unstored.ts';
 
 export interface NetworksModules {
   readonly store: Pick<Store, 'view' | 'update'>;
@@ -71,12 +72,11 @@ export class Networks {
     const view = store.view();
     refuseRemoval(view, network);
     const { id, version } = network;
-    const { version: _, createdAtMs: __, updatedAtMs: ___, ...row } = network;
     await store.update({
       expects: [{ table: 'network', id, version }],
       changes: [
         hasTasks(view, id)
-          ? { kind: 'putNetwork', network: { ...row, pendingDelete: true } }
+          ? { kind: 'putNetwork', network: { ...unstored(network), pendingDelete: true } }
           : { kind: 'delete', table: 'network', id },
       ],
     });

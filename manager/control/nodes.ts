@@ -5,6 +5,7 @@ import type { Consensus } from '../consensus/consensus.ts';
 import type { Store, StoreView } from '../store/view.ts';
 import { findNode } from './lookup.ts';
 import type { Turns } from './turns.ts';
+import { unstored } from './unstored.ts';
 
 export interface NodesModules {
   readonly store: Pick<Store, 'view' | 'update'>;
@@ -27,10 +28,9 @@ export class Nodes {
       const node = findNode(store.view(), ref);
       if (node.version !== version) throw new ShoalError('OUT_OF_SEQUENCE', 'update out of sequence');
       if (node.spec.role === 'manager' && spec.role === 'worker') await this.#checkDemotion(node);
-      const { version: _, createdAtMs: __, updatedAtMs: ___, ...row } = node;
       await store.update({
         expects: [{ table: 'node', id: node.id, version }],
-        changes: [{ kind: 'putNode', node: { ...row, spec } }],
+        changes: [{ kind: 'putNode', node: { ...unstored(node), spec } }],
       });
     });
   }

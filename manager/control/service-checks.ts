@@ -30,12 +30,13 @@ export function checkServiceSpec(spec: ServiceSpec): void {
   checkEndpoint(spec.endpoint);
 }
 
-function checkTask({ resources, restart, placement, container }: TaskSpec): void {
+function checkTask({ resources, restart, placement, container, logDriver }: TaskSpec): void {
   checkAmounts(resources?.limits);
   checkAmounts(resources?.reservations);
   checkRestart(restart);
   parseConstraints(placement?.constraints ?? []);
   checkContainer(container);
+  if (logDriver?.name === '') throw invalid('driver name: if driver is specified name is required');
 }
 
 function checkAmounts({ nanoCpus = 0, memoryBytes = 0 }: ResourceLimits | Resources = {}): void {

@@ -1,7 +1,7 @@
 import type { Clock } from '#proto/base/clock.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { RpcDialer } from '#proto/rpc/types.ts';
-import type { TaskId } from '#proto/types/ids.ts';
+import type { ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Task } from '#proto/types/objects.ts';
 import { isDead } from '#scheduler/slots.ts';
 import type { EventBatch, Store } from '../store/view.ts';
@@ -58,7 +58,7 @@ export class LogBroker {
     const { serviceId } = selector;
     return this.#modules.store.subscribe(({ events }: EventBatch) => {
       for (const event of events) {
-        if (event.table === 'task' && event.row?.serviceId === serviceId) reading.join(event.row);
+        if (event.table === 'task') reading.hear(event, serviceId);
         if (event.table === 'service' && event.id === serviceId && event.row === undefined)
           reading.merge.close();
       }
@@ -98,10 +98,11 @@ class Reading {
     if (left > 0) this.gaps.add(`${left} more tasks are left out: at most ${SOURCES_MAX} are read at a time`);
   }
 
-  /** A task that came later is told from its beginning. */
-  join(task: Task): void {
+  /** A task that came later is told from its beginning; one that is gone never returns. */
+  hear({ id, row }: { readonly id: string; readonly row?: Task }, serviceId: ServiceId): void {
     const { tail: _, ...opts } = this.#opts;
-    if (!this.#seen.has(task.id)) this.#add(task, opts);
+    if (row === undefined) this.#seen.delete(id as TaskId);
+    else if (row.serviceId === serviceId) this.#add(row, opts);
   }
 
   #add(task: Task, opts: LogOpts): void {

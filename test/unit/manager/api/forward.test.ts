@@ -110,6 +110,36 @@ test('a manager that comes to lead while a request waits answers it itself', asy
   t.is((await made).status, 201);
 });
 
+test('a change that the lead was lost over is made by who leads now, once', async (t) => {
+  const calls: Calls = [];
+  await using later = await ApiLab.open();
+  await using lab = await ApiLab.open({ dialer: dialerTo({ 'later:2377': later }, calls) });
+  lab.opened.log.hold();
+  const made = lab.call('POST', '/services/create', web());
+  await lab.opened.clock.advance(10);
+  lab.opened.log.loseLeadership(LATER);
+  t.is((await made).status, 201);
+  t.truthy(later.view.services.byName('web'));
+  t.is(lab.view.services.byName('web'), undefined);
+  t.is(calls.length, 1);
+});
+
+test('a leader that loses the lead over what was handed to it says so, and nothing has changed', async (t) => {
+  const calls: Calls = [];
+  await using old = await ApiLab.open();
+  await using later = await ApiLab.open();
+  await using lab = await follower(dialerTo({ 'leader:2377': old, 'later:2377': later }, calls));
+  old.opened.log.hold();
+  const made = lab.call('POST', '/services/create', web());
+  await lab.opened.clock.advance(10);
+  old.opened.log.loseLeadership(LATER);
+  lab.opened.log.loseLeadership(LATER);
+  await lab.opened.clock.advance(300);
+  t.is((await made).status, 201);
+  t.is(old.view.services.byName('web'), undefined);
+  t.truthy(later.view.services.byName('web'));
+});
+
 test('without a leader a request waits for the length of an election, and then says so', async (t) => {
   await using lab = await ApiLab.open();
   lab.opened.log.loseLeadership();
