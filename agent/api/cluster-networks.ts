@@ -1,3 +1,4 @@
+import { codeOf } from '#proto/base/errors.ts';
 import type { NetworkView } from './network-views.ts';
 
 /** The networks of the cluster, as the manager part of this node knows them; absent on nodes without one. */
@@ -8,4 +9,16 @@ export interface ClusterNetworks {
   /** POST /networks/create, with the body as it came. */
   create(body: unknown): Promise<{ Id: string; Warning: string }>;
   remove(id: string): Promise<void>;
+  /** Removes what nothing uses, and gives the names. The query is that of POST /networks/prune. */
+  prune(query: URLSearchParams): Promise<readonly string[]>;
+}
+
+/** An answer of the cluster; `otherwise` on a node that does not manage one. Its own networks need no cluster. */
+export async function ofCluster<T>(ask: () => Promise<T> | T, otherwise: T): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (codeOf(error) === 'NOT_MANAGER') return otherwise;
+    throw error;
+  }
 }

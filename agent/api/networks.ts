@@ -12,7 +12,7 @@ import { type ApiRequest, empty, json, type Reply, type Route } from '#proto/htt
 import type { EndpointConfig } from '../core/container-types.ts';
 import type { NetworkRecord, NetworkRequest } from '../core/networks.ts';
 import type { Engine } from '../core/open-engine.ts';
-import type { ClusterNetworks } from './cluster-networks.ts';
+import { type ClusterNetworks, ofCluster } from './cluster-networks.ts';
 import { localNetworkView, membersView, type NetworkView } from './network-views.ts';
 
 export interface NetworkModules {
@@ -42,7 +42,8 @@ const KEYS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
 async function list({ engine, cluster }: NetworkModules, { query }: ApiRequest): Promise<Reply> {
   const filters = parseFilters(query, KEYS);
   const local = engine.parts.networks.list().map((record) => localNetworkView(engine, record, false));
-  const all = [...local, ...((await cluster?.()?.list()) ?? [])];
+  const shared = (await ofCluster(() => cluster?.()?.list(), [])) ?? [];
+  const all = [...local, ...shared];
   return json(all.filter((network) => isChosen(engine, network, filters)));
 }
 
@@ -72,7 +73,7 @@ async function inspect({ engine, cluster }: NetworkModules, { params, query }: A
   const scope = query.get('scope') ?? '';
   const local = scope === '' || scope === 'local' ? found(engine, id) : undefined;
   if (local) return json(localNetworkView(engine, local, true));
-  const shared = scope === 'local' ? undefined : await cluster?.()?.find(id);
+  const shared = scope === 'local' ? undefined : await findShared(cluster, id);
   if (shared)
     return json({ ...shared, Containers: { ...shared.Containers, ...membersView(engine, shared.Id) } });
   throw new ShoalError('NOT_FOUND', `network ${id} not found`);
@@ -86,6 +87,10 @@ function found({ parts }: Engine, idOrName: string): NetworkRecord | undefined {
     if (error instanceof ShoalError && error.code === 'NOT_FOUND') return undefined;
     throw error;
   }
+}
+
+async function findShared(cluster: NetworkModules['cluster'], id: string): Promise<NetworkView | undefined> {
+  return await ofCluster(() => cluster?.()?.find(id), undefined);
 }
 
 interface CreateBody {
@@ -121,7 +126,10 @@ async function create({ engine, cluster }: NetworkModules, request: ApiRequest):
     if (networks === undefined) throw new ShoalError('NOT_MANAGER', NOT_MANAGER);
     return json(await networks.create(body), 201);
   }
-  const record = await engine.parts.networks.create(localRequest(body));
+  const wanted = localRequest(body);
+  if ((await findShared(cluster, wanted.name))?.Name === wanted.name)
+    throw new ShoalError('CONFLICT', `network with name ${wanted.name} already exists`);
+  const record = await engine.parts.networks.create(wanted);
   return json({ Id: record.id, Warning: '' }, 201);
 }
 
@@ -158,11 +166,9 @@ async function remove({ engine, cluster }: NetworkModules, { params }: ApiReques
     await engine.parts.networks.remove(id, (record) => engine.membership.members(record.id).length > 0);
     return empty();
   }
-  const networks = cluster?.();
-  const shared = await networks?.find(id);
-  if (networks === undefined || shared === undefined)
-    throw new ShoalError('NOT_FOUND', `network ${id} not found`);
-  await networks.remove(shared.Id);
+  const shared = await findShared(cluster, id);
+  if (shared === undefined) throw new ShoalError('NOT_FOUND', `network ${id} not found`);
+  await cluster?.()?.remove(shared.Id);
   return empty();
 }
 
@@ -176,7 +182,7 @@ async function connect({ engine, cluster }: NetworkModules, request: ApiRequest)
   const id = request.params['id'] as string;
   const { Container = '', EndpointConfig: config = null } = await request.json<MembershipBody>();
   const local = found(engine, id);
-  if (local === undefined && (await cluster?.()?.find(id)))
+  if (local === undefined && (await findShared(cluster, id)))
     throw notYet('connecting a container of its own to a network of the cluster');
   await engine.membership.connect(local ?? engine.parts.networks.find(id), Container, config);
   return empty(200);
@@ -192,7 +198,7 @@ async function disconnect({ engine }: NetworkModules, request: ApiRequest): Prom
   return empty(200);
 }
 
-async function prune({ engine }: NetworkModules, { query }: ApiRequest): Promise<Reply> {
+async function prune({ engine, cluster }: NetworkModules, { query }: ApiRequest): Promise<Reply> {
   const filters = parseFilters(query, ['label', 'label!', 'until']);
   const { networks, clock } = engine.parts;
   const [until] = filters.get('until') ?? [];
@@ -205,5 +211,6 @@ async function prune({ engine }: NetworkModules, { query }: ApiRequest): Promise
     await networks.remove(id, () => false);
     deleted.push(name);
   }
+  deleted.push(...((await ofCluster(() => cluster?.()?.prune(query), [])) ?? []));
   return json({ NetworksDeleted: deleted.length > 0 ? deleted : null });
 }

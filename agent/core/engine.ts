@@ -106,6 +106,8 @@ export interface ResolvedImage {
     readonly os: string;
     readonly variant?: string;
   }[];
+  /** What a node remembers of a tag that came from a registry, where it may stand for something else by now. */
+  readonly mayHaveMoved?: boolean;
 }
 
 /** Other nodes as a source of image content; the cluster part of this node provides it. */
@@ -120,7 +122,7 @@ export interface ContentPeers {
 }
 
 export interface Images {
-  /** Digest and platforms: from this node, its peers, then the registry. NOT_FOUND / UNAVAILABLE with Docker's words. */
+  /** Digest and platforms: of what was made on this node or a peer from there, else from the registry. NOT_FOUND / UNAVAILABLE with Docker's words. */
   resolve(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<ResolvedImage>;
   /** Makes sure that the image is here, unpacked and ready to run. */
   ensure(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<void>;

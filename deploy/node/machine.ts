@@ -44,8 +44,17 @@ export async function openMachine(opts: DaemonOpts, modules: MachineModules): Pr
   const network = stack.use(
     await openNodeNetwork({ instance, execRoot: opts.execRoot }, { ...modules, log: log.child('network') }),
   );
+  let parts: Engine['parts'] | undefined;
   const imageStore = stack.use(
-    await ImageStore.open({ root: join(opts.dataRoot, 'image') }, { clock, log: log.child('images') }),
+    await ImageStore.open(
+      { root: join(opts.dataRoot, 'image') },
+      {
+        clock,
+        log: log.child('images'),
+        onEvent: ({ action, id, attributes }) => parts?.events.emit('image', action, id, attributes),
+        isRunning: (id) => parts?.containers.get(id)?.isRunning ?? true,
+      },
+    ),
   );
   const registries = stack.use(
     new Registries({ mirrors: opts.registryMirrors, insecure: opts.insecureRegistries }, { clock }),
@@ -57,6 +66,7 @@ export async function openMachine(opts: DaemonOpts, modules: MachineModules): Pr
       { clock, random, log: log.child('engine'), images: imagesForContainers(imageStore), net: network },
     ),
   );
+  parts = engine.parts;
   await imageStore.collect();
   const running = stack.move();
   return { engine, images, registries, network, [Symbol.asyncDispose]: () => running.disposeAsync() };

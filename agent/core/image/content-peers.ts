@@ -43,13 +43,13 @@ export class ContentPeers implements ContentPeersOfEngine {
       });
       signal?.throwIfAborted();
       if (!found) continue;
-      const { digest, mediaType, size } = found;
+      const { digest, mediaType, size, mayHaveMoved } = found;
       const platforms = found.platforms.map(({ architecture, os, variant }) => ({
         architecture,
         os,
         ...(variant !== '' && { variant }),
       }));
-      return { digest, mediaType, size, platforms };
+      return { digest, mediaType, size, platforms, mayHaveMoved };
     }
     return undefined;
   }

@@ -29,8 +29,7 @@ export function contentService(
     resolve({ reference }) {
       const found = resolved(images, reference);
       if (!found) return Promise.resolve({ found: false });
-      const { digest, mediaType, size, platforms } = found;
-      return Promise.resolve({ found: true, digest, mediaType, size, platforms });
+      return Promise.resolve({ found: true, ...found });
     },
 
     have({ digests }) {

@@ -6,9 +6,8 @@ import { Fetcher } from './fetch.ts';
 import { Flights } from './flights.ts';
 import type { ImageStore } from './image-store.ts';
 import type { StoredImage } from './image-table.ts';
-import { byReference, findImage, namedAs } from './lookup.ts';
-import { type Descriptor, isIndexType, type Platform } from './oci.ts';
-import { configPlatform, indexPlatforms } from './platform.ts';
+import { findImage } from './lookup.ts';
+import type { Descriptor, Platform } from './oci.ts';
 import { noProgress, type ProgressSink } from './progress.ts';
 import {
   familiarName,
@@ -18,6 +17,7 @@ import {
   withDefaultTag,
   withoutTagIfDigest,
 } from './reference.ts';
+import { Resolver } from './resolver.ts';
 import { type ContentSource, firstOf, fromPeers } from './source.ts';
 
 export interface ImagesModules {
@@ -36,6 +36,8 @@ export interface PullOpts {
 
 interface Origin {
   readonly target: Descriptor;
+  /** A registry has it by this name. */
+  readonly isRegistered: boolean;
   readonly source: ContentSource;
 }
 
@@ -43,11 +45,13 @@ interface Origin {
 export class Images implements ImagesOfEngine {
   readonly #modules: ImagesModules;
   readonly #fetcher: Fetcher;
+  readonly #resolver: Resolver;
   readonly #ensuring = new Flights<true>();
 
   constructor(modules: ImagesModules) {
     this.#modules = modules;
     this.#fetcher = new Fetcher(modules.store);
+    this.#resolver = new Resolver(modules);
   }
 
   get store(): ImageStore {
@@ -55,30 +59,7 @@ export class Images implements ImagesOfEngine {
   }
 
   async resolve(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<ResolvedImage> {
-    const here = this.resolveLocal(reference);
-    if (here) return here;
-    const parsed = withDefaultTag(parseReference(reference));
-    const elsewhere = await this.#modules.peers?.resolve(familiarName(parsed), signal);
-    if (elsewhere) return elsewhere;
-    const { root, source } = await this.#modules.registries.resolve(parsed, auth, signal);
-    return {
-      ...root.descriptor,
-      platforms: await this.#platforms(root.descriptor, root.bytes, source, signal),
-    };
-  }
-
-  /** Those of an index; of a manifest by itself, its config's. */
-  async #platforms(
-    { mediaType }: Descriptor,
-    bytes: Buffer,
-    source: ContentSource,
-    signal: AbortSignal | undefined,
-  ): Promise<ResolvedImage['platforms']> {
-    if (isIndexType(mediaType)) return indexPlatforms(bytes);
-    const { config } = JSON.parse(bytes.toString('utf8')) as { config?: Descriptor };
-    if (!config) return [];
-    const document = await source.document(config.digest, false, signal);
-    return [configPlatform(JSON.parse(Buffer.from(document).toString('utf8')) as Platform)];
+    return await this.#resolver.resolve(reference, auth, signal);
   }
 
   async ensure(
@@ -147,7 +128,7 @@ export class Images implements ImagesOfEngine {
     const { digest, mediaType, size } = found;
     // A node may leave while it is read from: then the registry is left to ask.
     const source = firstOf([fromPeers(peers), this.#lazily(wanted, opts)]);
-    return { target: { digest, mediaType, size }, source };
+    return { target: { digest, mediaType, size }, isRegistered: found.mayHaveMoved ?? false, source };
   }
 
   /** The registry as a source that is first talked to when something is wanted from it. */
@@ -173,6 +154,7 @@ export class Images implements ImagesOfEngine {
     const all = firstOf(sources);
     return {
       target,
+      isRegistered: true,
       source: {
         blob: all.blob,
         document: (digest, isManifest, stop) =>
@@ -182,24 +164,25 @@ export class Images implements ImagesOfEngine {
   }
 
   /** Fetches and names an image. True when a name now stands for something else than before. */
-  async #bring(wanted: Reference, { target, source }: Origin, opts: PullOpts): Promise<boolean> {
+  async #bring(wanted: Reference, origin: Origin, opts: PullOpts): Promise<boolean> {
     const { store } = this;
-    using _lease = store.lease(target.digest);
-    const image = await this.#fetcher.fetch(target, {
-      source,
+    using _lease = store.lease(origin.target.digest);
+    const image = await this.#fetcher.fetch(origin.target, {
+      source: origin.source,
       progress: opts.progress,
       signal: opts.signal,
       ...(opts.platform && { platform: opts.platform }),
     });
-    const isNew = await this.#name(withoutTagIfDigest(wanted), image, target);
+    const isNew = await this.#name(withoutTagIfDigest(wanted), image, origin);
     store.event('pull', familiarName(wanted), { name: familiarRepository(wanted) });
     return isNew;
   }
 
-  async #name(wanted: Reference, image: StoredImage, target: Descriptor): Promise<boolean> {
-    const { domain, path } = wanted;
-    await this.store.setName({ domain, path, digest: target.digest }, { image, target });
-    if (wanted.digest !== undefined) return true;
+  /** What a registry has is known by its digest there, too. */
+  async #name(wanted: Reference, image: StoredImage, { target, isRegistered }: Origin): Promise<boolean> {
+    const { domain, path, digest } = wanted;
+    if (isRegistered && digest === undefined)
+      await this.store.setName({ domain, path, digest: target.digest }, { image, target });
     return await this.store.setName(wanted, { image, target });
   }
 
@@ -212,21 +195,6 @@ export class Images implements ImagesOfEngine {
   }
 
   resolveLocal(reference: string): ResolvedImage | undefined {
-    const { table } = this.store;
-    const image = this.#localImage(reference);
-    if (!image) return undefined;
-    const named = namedAs(table, reference);
-    const { digest, mediaType, size } = named?.target ?? image.manifest;
-    return { digest, mediaType, size, platforms: named?.platforms ?? [configPlatform(image.config)] };
-  }
-
-  #localImage(reference: string): StoredImage | undefined {
-    const { table } = this.store;
-    try {
-      return findImage(table, reference);
-    } catch (error) {
-      if (codeOf(error) === 'INVALID_ARGUMENT') throw error;
-      return byReference(table, parseReference(reference));
-    }
+    return this.#resolver.local(reference);
   }
 }

@@ -43,6 +43,12 @@ export function namedAs(table: ImageTable, name: string): ImageName | undefined 
   return reference && table.name(fullName(withoutTagIfDigest(withDefaultTag(reference))));
 }
 
+/** Whether a tag stands for what a registry had by it: only that is known by its digest in the same repository. */
+export function cameFromRegistry(table: ImageTable, { name, target }: ImageName): boolean {
+  const { domain, path, digest } = parseReference(name);
+  return digest === undefined && table.name(fullName({ domain, path, digest: target.digest })) !== undefined;
+}
+
 /** Undefined when nothing here has the name. A digest alone decides: whoever has the content has the image. */
 export function byReference(table: ImageTable, reference: Reference): StoredImage | undefined {
   const wanted = withoutTagIfDigest(withDefaultTag(reference));

@@ -109,6 +109,25 @@ test('peers: an image that one node built is on another by name, and by digest, 
   t.is(three.store.resolve('app:1'), image.id);
 });
 
+test('peers: a tag that a peer has from a registry is known as such, and so is a copy of it', async (t) => {
+  const cluster = new Cluster();
+  const [one, two, three] = [
+    await cluster.add(t, 'one:1'),
+    await cluster.add(t, 'two:1'),
+    await cluster.add(t, 'three:1'),
+  ];
+  const made = await makeImage(one.store, { files: FILES, name: 'app:made' });
+  const pulled = await makeImage(one.store, { files: FILES.slice(1), name: 'app:pulled' });
+  await one.store.setName(parseReference(`app@${pulled.manifest.digest}`), { image: pulled });
+  t.true(one.images.resolveLocal('app:pulled')?.mayHaveMoved);
+  t.falsy(one.images.resolveLocal('app:made')?.mayHaveMoved);
+
+  for (const tag of ['made', 'pulled']) await two.images.ensure(`app:${tag}`);
+  t.true(two.images.resolveLocal('app:pulled')?.mayHaveMoved);
+  t.falsy(two.images.resolveLocal('app:made')?.mayHaveMoved);
+  t.is((await three.images.resolve('app:made')).digest, made.manifest.digest);
+});
+
 test('peers: the least busy node that has it gives it; a busy one sends on to others', async (t) => {
   const cluster = new Cluster();
   const busy = await cluster.add(t, 'busy:1', { readsMax: 1 });

@@ -10,6 +10,8 @@ export interface TestRegistry {
   /** 127.0.0.1:PORT. */
   readonly host: string;
   readonly root: string;
+  /** Ends it before the test does. */
+  stop(): Promise<void>;
 }
 
 export interface TestRegistryOpts {
@@ -40,7 +42,7 @@ export async function startRegistry(t: ExecutionContext, opts: TestRegistryOpts 
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   t.teardown(() => stop(child));
-  return { host: await addressOf(child), root };
+  return { host: await addressOf(child), root, stop: () => stop(child) };
 }
 
 async function addressOf(child: ChildProcess): Promise<string> {

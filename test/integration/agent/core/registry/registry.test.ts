@@ -292,6 +292,37 @@ test('registry: all tags of a repository are pulled, and all pushed', async (t) 
   t.is(two.store.resolve(`${host}/app:2`), one.store.resolve(`${host}/app:2`));
 });
 
+test('resolve: a tag that came from a registry is asked for there again, and taken as it is here when that fails', async (t) => {
+  const registry = await startRegistry(t);
+  const [maker, node] = [await openNode(t), await openNode(t)];
+  const name = `${registry.host}/team/app:1`;
+  const first = await makeImage(maker.store, { files: [{ name: 'app', content: '1' }], name });
+  await pushLines(maker, name);
+  await pullLines(node, name);
+  const second = await makeImage(maker.store, { files: [{ name: 'app', content: '2' }], name });
+  await pushLines(maker, name);
+
+  const moved = await node.images.resolve(name);
+  t.is(moved.digest, second.manifest.digest);
+  t.false('mayHaveMoved' in moved);
+  const pinned = `${name}@${first.manifest.digest}`;
+  t.is((await node.images.resolve(pinned)).digest, first.manifest.digest, 'a digest stands for itself');
+
+  await registry.stop();
+  t.is((await node.images.resolve(name)).digest, first.manifest.digest);
+});
+
+test('resolve: what was made here stands for itself, whatever a registry has by that name', async (t) => {
+  const { host } = await startRegistry(t);
+  const [other, node] = [await openNode(t), await openNode(t)];
+  const name = `${host}/team/app:1`;
+  await makeImage(other.store, { files: [{ name: 'app', content: 'theirs' }], name });
+  await pushLines(other, name);
+  await pullLines(node, name);
+  const own = await makeImage(node.store, { files: [{ name: 'app', content: 'ours' }], name });
+  t.is((await node.images.resolve(name)).digest, own.manifest.digest);
+});
+
 test('pull: many who want the same image get it once; one who leaves does not stop the others', async (t) => {
   const { host } = await startRegistry(t);
   const [one, two] = [await openNode(t), await openNode(t)];
