@@ -20,14 +20,16 @@ export interface CallOpts {
   readonly signal?: AbortSignal;
 }
 
-const API_PREFIX = '/v1.51';
+const API_VERSION = '1.51';
 
 /** A small client of the Engine API on a unix socket or a TCP address: all that Shoal's own tools speak to a cluster. */
 export class EngineClient {
   readonly #target: { readonly socketPath: string } | { readonly host: string; readonly port: number };
+  readonly #version: string;
 
-  /** `host` as in DOCKER_HOST: unix:///path or tcp://address:port. */
-  constructor(host: string) {
+  /** `host` as in DOCKER_HOST: unix:///path or tcp://address:port. `version` of the API, for engines older than this. */
+  constructor(host: string, version: string = API_VERSION) {
+    this.#version = version;
     const url = new URL(host);
     if (url.protocol === 'unix:') this.#target = { socketPath: url.pathname };
     else this.#target = { host: url.hostname, port: Number(url.port) };
@@ -66,7 +68,7 @@ export class EngineClient {
       const call = request({
         ...this.#target,
         method,
-        path: `${API_PREFIX}${path}${query}`,
+        path: `/v${this.#version}${path}${query}`,
         ...(opts.signal ? { signal: opts.signal } : {}),
       });
       call.on('response', resolve).on('error', reject);
