@@ -21,7 +21,7 @@ const KEYS = [
 ];
 const NS_PER_MS = 1_000_000;
 
-/** What happens on this machine. */
+/** What happens on this machine, and to its cluster while it manages one. */
 export function eventRoutes({ engine }: { engine: Engine }): Route[] {
   return [{ method: 'GET', path: '/events', handle: (request) => events(engine, request) }];
 }
@@ -63,14 +63,14 @@ async function* lines(
 }
 
 /** By hand, because a nanosecond time is more than a JavaScript number holds. */
-function eventLine({ type, action, id, attributes, timeNs }: EngineEvent): string {
+function eventLine({ type, action, id, attributes, scope, timeNs }: EngineEvent): string {
   const known = type === 'container' ? { status: action, id, from: attributes['image'] ?? '' } : {};
   const body = {
     ...known,
     Type: type,
     Action: action,
     Actor: { ID: id, Attributes: attributes },
-    scope: 'local',
+    scope,
     time: Number(timeNs / 1_000_000_000n),
   };
   return `${JSON.stringify(body).slice(0, -1)},"timeNano":${timeNs}}`;
@@ -84,7 +84,7 @@ function fitsFilters(event: EngineEvent, filters: Filters): boolean {
   return (
     fits(filters, 'type', (value) => type === value) &&
     fits(filters, 'event', (value) => action === value || action.startsWith(`${value}:`)) &&
-    fits(filters, 'scope', (value) => value === 'local') &&
+    fits(filters, 'scope', (value) => event.scope === value) &&
     fits(filters, 'image', (value) => [image, image.split(':')[0], id, attributes['name']].includes(value)) &&
     ['container', 'network', 'volume', 'daemon', 'service', 'node', 'secret', 'config', 'plugin'].every(
       isObject,

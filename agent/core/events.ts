@@ -1,14 +1,24 @@
 import type { Clock } from '#proto/base/clock.ts';
 import { LIMITS } from '#proto/base/limits.ts';
 
-export type EventType = 'container' | 'image' | 'network' | 'volume' | 'daemon' | 'builder';
+export type EventType =
+  | 'container'
+  | 'image'
+  | 'network'
+  | 'volume'
+  | 'daemon'
+  | 'builder'
+  /** Of the cluster, as long as this node manages it. */
+  | 'service'
+  | 'node';
 
-/** Something that happened on this machine, as GET /events tells it. */
+/** Something that happened on this machine (`local`) or to its cluster (`swarm`), as GET /events tells it. */
 export interface EngineEvent {
   readonly type: EventType;
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
+  readonly scope: 'local' | 'swarm';
   readonly timeNs: bigint;
 }
 
@@ -30,8 +40,14 @@ export class EventBus {
     return this.#listeners.size;
   }
 
-  emit(type: EventType, action: string, id: string, attributes: Readonly<Record<string, string>>): void {
-    const event = { type, action, id, attributes, timeNs: this.#nextNs() };
+  emit(
+    type: EventType,
+    action: string,
+    id: string,
+    attributes: Readonly<Record<string, string>>,
+    scope: EngineEvent['scope'] = 'local',
+  ): void {
+    const event = { type, action, id, attributes, scope, timeNs: this.#nextNs() };
     this.#kept.push(event);
     if (this.#kept.length > LIMITS.eventsKept) this.#kept.shift();
     for (const listener of this.#listeners) listener(event);

@@ -1,4 +1,5 @@
 import type { NodeIdentity } from '#agent/session/identity.ts';
+import type { ClusterEvent } from '#manager/api/events.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
 import type { StartOpts } from '#manager/consensus/opts.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
@@ -21,6 +22,7 @@ export interface ManagerSwitchModules {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly onFailure: (error: Error) => void;
+  readonly onEvent: (event: ClusterEvent) => void;
   /** host:port of managers that this node knows. */
   readonly managers: () => readonly string[];
   /** Adds what a manager offers beyond its own services, and wakes who waits for one. */

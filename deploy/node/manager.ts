@@ -1,3 +1,4 @@
+import { type ClusterEvent, ClusterEvents } from '#manager/api/events.ts';
 import { CaService } from '#manager/ca/service.ts';
 import type { Consensus, Leadership } from '#manager/consensus/consensus.ts';
 import { startConsensus } from '#manager/consensus/host.ts';
@@ -43,6 +44,8 @@ export interface ManagerModules {
   readonly metrics: Metrics;
   /** Something that can't be gone on with: the node should end. */
   readonly onFailure: (error: Error) => void;
+  /** Told of what happens to the cluster. */
+  readonly onEvent: (event: ClusterEvent) => void;
 }
 
 /** The manager of this node, running: it remembers for the cluster, speaks with agents, and leads when it is elected. */
@@ -77,6 +80,7 @@ export async function startManager(opts: ManagerOpts, modules: ManagerModules): 
     openDispatcher({ nodeId: opts.nodeId, store, consensus, dialer, clock, random, log, metrics }),
   );
   const feed = stack.use(new Feed({ clock, store, leader: () => consensus.leadership().leader?.nodeId }));
+  stack.use(new ClusterEvents({ store, clock, tell: modules.onEvent }));
   stack.use(observeCluster({ store, consensus, metrics }));
   const server = stack.use(await serveManager(opts, modules, { store, consensus, dispatcher }));
   stack.use(leadWhenElected({ store, consensus, dispatcher }, modules));

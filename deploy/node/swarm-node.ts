@@ -244,6 +244,8 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
       new ManagerSwitch(settings, {
         ...this.#modules,
         onStarted: this.#modules.onManager,
+        onEvent: ({ type, action, id, attributes }) =>
+          machine.engine.parts.events.emit(type, action, id, attributes, 'swarm'),
         identity,
         folder: this.#folder,
         managers: () => agent?.membership.managers.all().map(({ addr }) => addr) ?? remoteAddrs,

@@ -1,5 +1,4 @@
 import type { Clock } from '#proto/base/clock.ts';
-import { LIMITS } from '#proto/base/limits.ts';
 import type { Node, Service } from '#proto/types/objects.ts';
 import type { ServiceMode } from '#proto/types/specs.ts';
 import type { EventBatch, Store, StoreEvent } from '../store/view.ts';
@@ -10,68 +9,62 @@ export interface ClusterEvent {
   readonly action: 'create' | 'update' | 'remove';
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
-  /** When this manager learned of it. */
-  readonly timeNs: bigint;
 }
 
 export interface ClusterEventsModules {
-  readonly store: Pick<Store, 'subscribe'>;
-  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly store: Pick<Store, 'subscribe' | 'readBarrier'>;
+  readonly clock: Pick<Clock, 'sleep'>;
+  readonly tell: (event: ClusterEvent) => void;
 }
 
-/** Tells what happens to the cluster while this node is a manager, and keeps the last of it. */
-export class ClusterEvents implements Disposable {
-  readonly #clock: Pick<Clock, 'wallMs'>;
-  readonly #unsubscribe: () => void;
-  readonly #kept: ClusterEvent[] = [];
-  readonly #listeners = new Set<(event: ClusterEvent) => void>();
-  #lastNs = 0n;
+const RETRY_MS = 1_000;
 
-  constructor({ store, clock }: ClusterEventsModules) {
-    this.#clock = clock;
-    this.#unsubscribe = store.subscribe((batch) => this.#take(batch));
+/** Tells what happens to the cluster while this node is a manager: to its own clients, who ask no other for events. */
+export class ClusterEvents implements AsyncDisposable {
+  readonly #modules: ClusterEventsModules;
+  readonly #stopping = new AbortController();
+  readonly #starting: Promise<void>;
+  #unsubscribe: () => void = () => undefined;
+
+  constructor(modules: ClusterEventsModules) {
+    this.#modules = modules;
+    this.#starting = this.#start(this.#stopping.signal);
   }
 
-  /** Calls back for every event from now on; the returned function ends it. */
-  on(listener: (event: ClusterEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+  /** Resolves when everything that happens from now on is told. */
+  get started(): Promise<void> {
+    return this.#starting;
   }
 
-  /** The events that are still known and not older than this. */
-  since(fromNs: bigint): ClusterEvent[] {
-    return this.#kept.filter(({ timeNs }) => timeNs >= fromNs);
-  }
-
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error('no events are told any more'));
+    await this.#starting;
     this.#unsubscribe();
-    this.#listeners.clear();
+  }
+
+  /** What was agreed before this manager started is no news, though it is only applied here now. */
+  async #start(signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#modules;
+    while (!signal.aborted) {
+      try {
+        await store.readBarrier(signal);
+        this.#unsubscribe = store.subscribe((batch) => this.#take(batch));
+        return;
+      } catch {
+        await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+      }
+    }
   }
 
   #take({ events }: EventBatch): void {
     for (const happened of events) {
       const told = toldOf(happened);
-      if (told !== undefined) this.#tell({ ...told, timeNs: this.#nextNs() });
+      if (told !== undefined) this.#modules.tell(told);
     }
-  }
-
-  #tell(event: ClusterEvent): void {
-    this.#kept.push(event);
-    if (this.#kept.length > LIMITS.eventsKept) this.#kept.shift();
-    for (const listener of [...this.#listeners]) listener(event);
-  }
-
-  /** Every event has a time of its own, so that "since" never tells one twice. */
-  #nextNs(): bigint {
-    const now = BigInt(Math.floor(this.#clock.wallMs() * 1000)) * 1000n;
-    this.#lastNs = now > this.#lastNs ? now : this.#lastNs + 1n;
-    return this.#lastNs;
   }
 }
 
-type Told = Omit<ClusterEvent, 'timeNs'>;
-
-function toldOf(event: StoreEvent): Told | undefined {
+function toldOf(event: StoreEvent): ClusterEvent | undefined {
   switch (event.table) {
     case 'service':
       return told(
@@ -104,10 +97,10 @@ interface Rows<Row> {
 
 /** What is asked to go is gone for those who listen; that it is cleared away later is no news. */
 function told<Row extends { readonly pendingDelete?: boolean } | Node>(
-  type: Told['type'],
+  type: ClusterEvent['type'],
   { id, row, previous }: Rows<Row>,
   attributes: Readonly<Record<string, string>>,
-): Told | undefined {
+): ClusterEvent | undefined {
   const is = isThere(row);
   const was = isThere(previous);
   if (!is && !was) return undefined;
