@@ -5,6 +5,7 @@ import { containerRoutes } from '#agent/api/containers.ts';
 import { distributionRoutes } from '#agent/api/distribution.ts';
 import { eventRoutes } from '#agent/api/events.ts';
 import { execRoutes } from '#agent/api/exec.ts';
+import { imageFacts } from '#agent/api/image-facts.ts';
 import { imageRoutes } from '#agent/api/images.ts';
 import { networkRoutes } from '#agent/api/networks.ts';
 import { systemRoutes } from '#agent/api/system.ts';
@@ -66,7 +67,7 @@ export class NodeApi {
     const { engine, images, registries } = machine;
     const cluster = this.#cluster();
     return [
-      ...systemRoutes({ engine, swarm: () => swarmInfo(cluster) }),
+      ...systemRoutes({ engine, swarm: () => swarmInfo(cluster), images: imageFacts(images) }),
       ...containerRoutes({ engine }),
       ...containerFileRoutes({ engine }),
       ...commitRoutes({ engine, store: images.store }),

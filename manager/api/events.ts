@@ -1,6 +1,7 @@
 import type { Clock } from '#proto/base/clock.ts';
-import type { Node, Service } from '#proto/types/objects.ts';
+import type { Network, Node, Service } from '#proto/types/objects.ts';
 import type { ServiceMode } from '#proto/types/specs.ts';
+import { PREDEFINED_LABEL } from '../leader/bootstrap.ts';
 import type { EventBatch, Store, StoreEvent } from '../store/view.ts';
 
 /** Something that happened to the cluster, as GET /events tells it (scope `swarm`). */
@@ -73,15 +74,17 @@ function toldOf(event: StoreEvent): ClusterEvent | undefined {
         nameAndChanges(event, ({ spec }) => spec.name, serviceFacts),
       );
     case 'network':
-      return told(
-        'network',
-        event,
-        nameAndChanges(
-          event,
-          ({ spec }) => spec.name,
-          () => ({}),
-        ),
-      );
+      return isPredefined(event)
+        ? undefined
+        : told(
+            'network',
+            event,
+            nameAndChanges(
+              event,
+              ({ spec }) => spec.name,
+              () => ({}),
+            ),
+          );
     case 'node':
       return told('node', event, nameAndChanges(event, nodeName, nodeFacts));
     default:
@@ -93,6 +96,11 @@ interface Rows<Row> {
   readonly id: string;
   readonly row?: Row;
   readonly previous?: Row;
+}
+
+/** It only stands for what each node has itself, and is listed nowhere. */
+function isPredefined({ row, previous }: Rows<Network>): boolean {
+  return PREDEFINED_LABEL in ((row ?? previous)?.spec.labels ?? {});
 }
 
 /** What is asked to go is gone for those who listen; that it is cleared away later is no news. */
