@@ -1,4 +1,4 @@
-import { codeOf } from '#proto/base/errors.ts';
+import { codeOf, type FailureCode } from '#proto/base/errors.ts';
 import type { NetworkView } from './network-views.ts';
 
 /** The networks of the cluster, as the manager part of this node knows them; absent on nodes without one. */
@@ -13,12 +13,25 @@ export interface ClusterNetworks {
   prune(query: URLSearchParams): Promise<readonly string[]>;
 }
 
-/** An answer of the cluster; `otherwise` on a node that does not manage one. Its own networks need no cluster. */
+/** An answer of the cluster; `otherwise` on a node that does not manage one. */
 export async function ofCluster<T>(ask: () => Promise<T> | T, otherwise: T): Promise<T> {
+  return await answerOr(ask, otherwise, ['NOT_MANAGER']);
+}
+
+/** As `ofCluster`, also while nobody leads: what is this machine's own must go on then. */
+export async function ofClusterIfHeard<T>(ask: () => Promise<T> | T, otherwise: T): Promise<T> {
+  return await answerOr(ask, otherwise, ['NOT_MANAGER', 'UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+}
+
+async function answerOr<T>(
+  ask: () => Promise<T> | T,
+  otherwise: T,
+  instead: readonly FailureCode[],
+): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    if (codeOf(error) === 'NOT_MANAGER') return otherwise;
+    if (instead.includes(codeOf(error))) return otherwise;
     throw error;
   }
 }

@@ -12,7 +12,7 @@ import { type ApiRequest, empty, json, type Reply, type Route } from '#proto/htt
 import type { EndpointConfig } from '../core/container-types.ts';
 import type { NetworkRecord, NetworkRequest } from '../core/networks.ts';
 import type { Engine } from '../core/open-engine.ts';
-import { type ClusterNetworks, ofCluster } from './cluster-networks.ts';
+import { type ClusterNetworks, ofCluster, ofClusterIfHeard } from './cluster-networks.ts';
 import { localNetworkView, membersView, type NetworkView } from './network-views.ts';
 
 export interface NetworkModules {
@@ -42,7 +42,7 @@ const KEYS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
 async function list({ engine, cluster }: NetworkModules, { query }: ApiRequest): Promise<Reply> {
   const filters = parseFilters(query, KEYS);
   const local = engine.parts.networks.list().map((record) => localNetworkView(engine, record, false));
-  const shared = (await ofCluster(() => cluster?.()?.list(), [])) ?? [];
+  const shared = (await ofClusterIfHeard(() => cluster?.()?.list(), [])) ?? [];
   const all = [...local, ...shared];
   return json(all.filter((network) => isChosen(engine, network, filters)));
 }
@@ -127,7 +127,8 @@ async function create({ engine, cluster }: NetworkModules, request: ApiRequest):
     return json(await networks.create(body), 201);
   }
   const wanted = localRequest(body);
-  if ((await findShared(cluster, wanted.name))?.Name === wanted.name)
+  const shared = await ofClusterIfHeard(() => cluster?.()?.find(wanted.name), undefined);
+  if (shared?.Name === wanted.name)
     throw new ShoalError('CONFLICT', `network with name ${wanted.name} already exists`);
   const record = await engine.parts.networks.create(wanted);
   return json({ Id: record.id, Warning: '' }, 201);
@@ -211,6 +212,6 @@ async function prune({ engine, cluster }: NetworkModules, { query }: ApiRequest)
     await networks.remove(id, () => false);
     deleted.push(name);
   }
-  deleted.push(...((await ofCluster(() => cluster?.()?.prune(query), [])) ?? []));
+  deleted.push(...((await ofClusterIfHeard(() => cluster?.()?.prune(query), [])) ?? []));
   return json({ NetworksDeleted: deleted.length > 0 ? deleted : null });
 }

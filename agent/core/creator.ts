@@ -4,6 +4,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { CreateRequest, EndpointConfig } from './container-types.ts';
+import { endpointOn } from './endpoints.ts';
 import type { TaskExtras } from './engine.ts';
 import { ContainerIo } from './io.ts';
 import { copyFolder, isEmptyFolder } from './linux/copy.ts';
@@ -124,8 +125,8 @@ export class Creator {
     const byName = new Map<string, EndpointRecord>();
     const add = (name: string, config: EndpointConfig | null): void => {
       if (ofCluster.has(name)) return;
-      const record = this.#parts.networks.find(name === 'default' ? 'bridge' : name);
-      byName.set(record.name, { networkId: record.id, config });
+      const [key, endpoint] = endpointOn(name === 'default' ? 'bridge' : name, config, this.#parts.networks);
+      byName.set(key, endpoint);
     };
     if (mode.startsWith('container:')) return {};
     const own = Object.keys(given).find((name) => name === mode || (mode === 'bridge' && name === 'default'));

@@ -1,11 +1,13 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type FailureCode, messageOf, ShoalError } from '#proto/base/errors.ts';
 import type { Sandbox, SandboxRequest } from '../net/node-network.ts';
 import type { BundleWriter } from './bundle.ts';
 import { cgroupPath } from './bundle.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
+import { settledEndpoints } from './endpoints.ts';
 import { Cgroup } from './linux/cgroup.ts';
 import { unmountIfMounted } from './linux/mounts.ts';
 import { isAlive, signalPid } from './linux/process.ts';
@@ -49,8 +51,10 @@ export class Starter {
   }
 
   async #startOrThrow(container: Container): Promise<void> {
+    const { runtime, rootfs, events, networks } = this.#parts;
+    const endpoints = settledEndpoints(container.spec.endpoints, networks);
+    if (!isDeepStrictEqual(endpoints, container.spec.endpoints)) container.updateSpec({ endpoints });
     const { spec } = container;
-    const { runtime, rootfs, events } = this.#parts;
     const bundle = runtime.bundle(spec.id);
     if (existsSync(bundle)) runtime.forget(spec.id);
     mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o700 });

@@ -1,5 +1,5 @@
 import type { Clock } from '#proto/base/clock.ts';
-import { codeOf } from '#proto/base/errors.ts';
+import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import { LIMITS } from '#proto/base/limits.ts';
 import { STOP_GRACE_DEFAULT_NS } from '#proto/types/defaults.ts';
 import type { PortConfig } from '#proto/types/specs.ts';
@@ -39,9 +39,8 @@ export class ContainerController implements TaskController {
   async prepare(signal: AbortSignal): Promise<void> {
     if (this.#container() !== undefined) return;
     const { images, containers } = this.#modules;
-    await temporaryIfUnavailable(
-      images.ensure(this.#context.revision.task.container.image, undefined, signal),
-    );
+    const { image } = this.#context.revision.task.container;
+    await imageThere(image, images.ensure(image, undefined, signal));
     const { name, request, extras } = containerOf(this.#context);
     await containers.create(name, request, extras);
   }
@@ -181,10 +180,12 @@ async function ignoring(code: ReturnType<typeof codeOf>, work: Promise<void>): P
   });
 }
 
-/** A registry or peer that does not answer now may answer soon. */
-async function temporaryIfUnavailable(work: Promise<void>): Promise<void> {
+/** A registry or peer that does not answer now may answer soon; what nobody has is said as Docker says it. */
+async function imageThere(image: string, work: Promise<void>): Promise<void> {
   await work.catch((error: unknown) => {
-    if (codeOf(error) !== 'UNAVAILABLE') throw error;
-    throw new TemporaryError((error as Error).message, { cause: error });
+    const code = codeOf(error);
+    if (code === 'UNAVAILABLE') throw new TemporaryError(messageOf(error), { cause: error });
+    if (code !== 'NOT_FOUND') throw error;
+    throw new ShoalError('NOT_FOUND', `No such image: ${image}: ${messageOf(error)}`, { cause: error });
   });
 }

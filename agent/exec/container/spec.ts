@@ -119,13 +119,13 @@ function hostConfigOf(spec: ContainerSpec, context: TaskContext): HostConfig {
   };
 }
 
+/** Limits alone: what a task reserves is the scheduler's business, as with Docker. */
 function resourcesOf({ resources }: TaskSpec): Partial<HostConfig> {
-  const { limits, reservations } = resources ?? {};
+  const { limits } = resources ?? {};
   return {
     ...(limits?.nanoCpus === undefined ? {} : { NanoCpus: limits.nanoCpus }),
     ...(limits?.memoryBytes === undefined ? {} : { Memory: limits.memoryBytes }),
     ...(limits?.pids === undefined ? {} : { PidsLimit: limits.pids }),
-    ...(reservations?.memoryBytes === undefined ? {} : { MemoryReservation: reservations.memoryBytes }),
   };
 }
 
