@@ -3,7 +3,7 @@ import { emitContainer } from './container-events.ts';
 import { readExit } from './linux/exit-watch.ts';
 import { isAlive, signalProcess } from './linux/process.ts';
 import type { EngineParts } from './parts.ts';
-import { type ContainerRun, timestamp } from './record.ts';
+import { type ContainerRun, endedAtMs, timestamp } from './record.ts';
 import { restartDelayMs, restarts } from './restart.ts';
 import type { Starter } from './starter.ts';
 
@@ -86,12 +86,13 @@ export class Exits implements Disposable {
     container.stopHealth = undefined;
     const oomKilled = runtime.sawOom(container.id) || starter.cgroup(container.spec).oomKills() > 0;
     const { status: _status, init: _init, conmon: _conmon, sandbox: _sandbox, ...before } = container.run;
+    const atMs = endedAtMs(exit.atMs, before);
     const again = restarts(container.spec.hostConfig.RestartPolicy, { ...before, exitCode: exit.code });
     const after: ContainerRun = {
       ...before,
       status: again ? 'restarting' : 'exited',
       exitCode: exit.code,
-      finishedAt: timestamp(exit.atMs),
+      finishedAt: timestamp(atMs),
       oomKilled,
     };
     const { sandbox } = container.run;
@@ -105,10 +106,10 @@ export class Exits implements Disposable {
     if (oomKilled) emitContainer(events, container, 'oom');
     emitContainer(events, container, 'die', {
       exitCode: String(exit.code),
-      execDuration: String(Math.max(0, Math.floor((exit.atMs - Date.parse(before.startedAt)) / 1000))),
+      execDuration: String(Math.floor((atMs - Date.parse(before.startedAt)) / 1000)),
     });
     container.notifyExit();
-    if (again) this.#startLater(container, exit.atMs - Date.parse(before.startedAt));
+    if (again) this.#startLater(container, atMs - Date.parse(before.startedAt));
     else if (container.spec.hostConfig.AutoRemove) await this.#modules.remove(container);
   }
 

@@ -94,3 +94,8 @@ export function timestamp(wallMs: number): string {
   const digits = `${fraction}${micros}`.replace(/0+$/, '');
   return digits === '' ? `${seconds}Z` : `${seconds}.${digits}Z`;
 }
+
+/** When a run ended, by the time of its exit file: that is of a coarser clock than ours, which can put it before the start. */
+export function endedAtMs(fileMs: number, { startedAt }: Pick<ContainerRun, 'startedAt'>): number {
+  return Math.max(fileMs, Date.parse(startedAt));
+}

@@ -2,7 +2,8 @@ import { messageOf } from '#proto/base/errors.ts';
 import type { NetCommands, NetMachine, NetnsPath } from './net-machine.ts';
 import type { Change, ItemChange, NamespaceChange, TableChange } from './plan/change.ts';
 import { type NamespaceId, NODE_NAMESPACE } from './plan/fragment.ts';
-import type { Item } from './plan/items.ts';
+import { isPort, type Item, leave } from './plan/items.ts';
+import type { InstanceNames } from './plan/names.ts';
 
 /** Something that was not done; its namespace is to be read again before it is trusted. */
 export interface Failure {
@@ -13,6 +14,7 @@ export interface Failure {
 }
 
 export interface ApplyOpts {
+  readonly names: Pick<InstanceNames, 'leavingGroup'>;
   readonly netnsDir: string;
 }
 
@@ -31,7 +33,7 @@ export async function applyChange(opts: ApplyOpts, machine: NetMachine, change: 
   return await new Application(opts, machine, change).run();
 }
 
-export function netnsPath(opts: ApplyOpts, id: NamespaceId): NetnsPath {
+export function netnsPath(opts: Pick<ApplyOpts, 'netnsDir'>, id: NamespaceId): NetnsPath {
   return id === NODE_NAMESPACE ? undefined : `${opts.netnsDir}/${id}`;
 }
 
@@ -196,7 +198,7 @@ class Application {
   async #takeAway(id: NamespaceId, items: readonly Item[]): Promise<void> {
     for (const tool of ['ip', 'bridge'] as const) {
       const gone = items.filter((item) => item.by === tool && item.unset !== undefined);
-      const commands = gone.map((item) => item.unset as string);
+      const commands = partings(gone, this.#opts.names.leavingGroup);
       const errors = await this.#run(id, tool, commands);
       for (const [i, error] of errors.entries())
         if (error !== undefined && !GONE.test(error)) this.#fail(id, [], `${commands[i]}: ${error}`);
@@ -228,6 +230,20 @@ class Application {
   #fail(namespace: NamespaceId, causes: readonly string[], message: string): void {
     this.#failures.push({ namespace, causes: [...new Set(causes)], message });
   }
+}
+
+/**
+ * Commands that take items away. The kernel waits out a grace period for each link that goes, and a single one for a
+ * group that goes at once.
+ */
+function partings(items: readonly Item[], group: number): string[] {
+  const { ports = [], others = [] } = Object.groupBy(items, (item) => (isPort(item) ? 'ports' : 'others'));
+  if (ports.length < 2) return items.map((item) => item.unset as string);
+  return [
+    ...ports.map((item) => leave(item, group)),
+    `link del group ${group}`,
+    ...others.map((item) => item.unset as string),
+  ];
 }
 
 function causesOf(wanted: NamespaceChange): string[] {

@@ -60,6 +60,16 @@ export function link(spec: LinkSpec): Item {
   };
 }
 
+/** Whether it is a link of a container on a bridge: of all links, those are in no group of interfaces. */
+export function isPort(item: Item): boolean {
+  return item.fixed === 'veth' && item.value.includes(' group 0 ');
+}
+
+/** Puts a link into the group of those that are to be taken away. */
+export function leave({ key }: Item, group: number): string {
+  return `link set dev ${key.slice(LINK.length)} group ${group}`;
+}
+
 /** The loopback device, which is there and down in a new namespace, and stays. */
 export const LOOPBACK: Item = { key: 'link lo', value: 'up', by: 'ip', set: 'link set dev lo up' };
 

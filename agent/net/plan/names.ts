@@ -12,6 +12,8 @@ export interface InstanceNames {
   /** Interface group of everything that leads to containers, and of the mesh. */
   readonly insideGroup: number;
   readonly meshGroup: number;
+  /** Interface group of links that are just being taken away. */
+  readonly leavingGroup: number;
   /** Firewall mark of flows that came through node 0; the node's index is added. Also the number of its route table. */
   readonly markBase: number;
   /** First of three priorities of our policy rules. */
@@ -32,6 +34,7 @@ export function instanceNames(instance: string): InstanceNames {
     defaultBridge: tag === '' ? 'shoal0' : `shoal-${tag}`,
     insideGroup: 77 + 256 * serial,
     meshGroup: 78 + 256 * serial,
+    leavingGroup: 79 + 256 * serial,
     markBase: MARK + serial * 2 ** MARK_INDEX_BITS,
     rulePriority: 9_000 + 3 * serial,
   };

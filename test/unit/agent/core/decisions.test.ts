@@ -4,7 +4,7 @@ import { healthCheckOf, nextCheckMs, nextHealth, STARTING } from '#agent/core/he
 import { planMounts } from '#agent/core/mount-points.ts';
 import { checkedContainerName, randomId, randomName } from '#agent/core/names.ts';
 import { publishedPorts } from '#agent/core/ports.ts';
-import { type ContainerSpec, type MountPoint, timestamp } from '#agent/core/record.ts';
+import { type ContainerSpec, endedAtMs, type MountPoint, timestamp } from '#agent/core/record.ts';
 import { restartDelayMs, restarts, startsWithEngine } from '#agent/core/restart.ts';
 import { defaultPools, formatSubnet, overlaps, parseSubnet } from '#agent/core/subnet.ts';
 import { seededRandom } from '#proto/base/random.ts';
@@ -211,4 +211,10 @@ test('timestamps: RFC 3339 without zeros at the end', (t) => {
   t.is(timestamp(0), '1970-01-01T00:00:00Z');
   t.is(timestamp(1500), '1970-01-01T00:00:01.5Z');
   t.is(timestamp(1.25), '1970-01-01T00:00:00.00125Z');
+});
+
+test('timestamps: nothing ends before it started, whatever its exit file says', (t) => {
+  const startedAt = timestamp(1_700_000_000_165);
+  t.is(endedAtMs(1_700_000_000_163.76, { startedAt }), 1_700_000_000_165);
+  t.is(endedAtMs(1_700_000_000_166.5, { startedAt }), 1_700_000_000_166.5);
 });

@@ -8,6 +8,7 @@ test('the default instance has the plain names', (t) => {
     defaultBridge: 'shoal0',
     insideGroup: 77,
     meshGroup: 78,
+    leavingGroup: 79,
     markBase: 0x5a000000,
     rulePriority: 9000,
   });
