@@ -2,7 +2,7 @@ import { messageOf } from '#proto/base/errors.ts';
 import type { NetCommands, NetMachine, NetnsPath } from './net-machine.ts';
 import type { Change, ItemChange, NamespaceChange, TableChange } from './plan/change.ts';
 import { type NamespaceId, NODE_NAMESPACE } from './plan/fragment.ts';
-import { isPort, type Item, leave } from './plan/items.ts';
+import { type Item, isPlainPort, leave } from './plan/items.ts';
 import type { InstanceNames } from './plan/names.ts';
 
 /** Something that was not done; its namespace is to be read again before it is trusted. */
@@ -237,7 +237,9 @@ class Application {
  * group that goes at once.
  */
 function partings(items: readonly Item[], group: number): string[] {
-  const { ports = [], others = [] } = Object.groupBy(items, (item) => (isPort(item) ? 'ports' : 'others'));
+  const { ports = [], others = [] } = Object.groupBy(items, (item) =>
+    isPlainPort(item) ? 'ports' : 'others',
+  );
   if (ports.length < 2) return items.map((item) => item.unset as string);
   return [
     ...ports.map((item) => leave(item, group)),

@@ -1,8 +1,6 @@
 import { type Fragment, type Fragments, type NamespaceId, NODE_NAMESPACE, type Part } from './fragment.ts';
-import type { Item } from './items.ts';
+import { type Item, LINK } from './items.ts';
 import { type Chain, changeTable, type Element, replaceTable } from './table.ts';
-
-const LINK = 'link ';
 
 /** An object to be made or made anew, and the cause it is for. */
 export interface ItemChange {

@@ -3,6 +3,9 @@
  * alike, so that comparing them is comparing strings.
  */
 
+/** What the keys of links begin with; the name of the device follows. */
+export const LINK = 'link ';
+
 export interface Item {
   /** Which object it is; unique in its namespace. */
   readonly key: string;
@@ -47,7 +50,7 @@ export function link(spec: LinkSpec): Item {
   const group = ` group ${spec.group ?? 0}`;
   const master = spec.master === undefined ? '' : ` master ${spec.master}`;
   return {
-    key: `link ${spec.name}`,
+    key: `${LINK}${spec.name}`,
     value: `${spec.fixed}${mtu}${group}${master} up`,
     by: 'ip',
     fixed: spec.fixed,
@@ -60,8 +63,8 @@ export function link(spec: LinkSpec): Item {
   };
 }
 
-/** Whether it is a link of a container on a bridge: of all links, those are in no group of interfaces. */
-export function isPort(item: Item): boolean {
+/** Whether it is our end of a container's link, and in no group of interfaces that the rules tell apart. */
+export function isPlainPort(item: Item): boolean {
   return item.fixed === 'veth' && item.value.includes(' group 0 ');
 }
 

@@ -235,6 +235,17 @@ test.serial('an address of one’s own choice: refused when taken or outside the
   await stop(a);
 });
 
+test.serial('containers that leave at once leave no link, and nobody else’s goes with theirs', async (t) => {
+  const stays = await start('stays', DEFAULT.id);
+  const before = linkNames();
+  const leaving = await Promise.all(['a', 'b', 'c', 'd'].map((name) => start(name, DEFAULT.id)));
+  t.is(linkNames().length, before.length + leaving.length);
+  await Promise.all(leaving.map((container) => stop(container)));
+  t.deepEqual(linkNames(), before);
+  t.is(await get(host, '172.17.0.2', 80), 'stays 172.17.0.1');
+  await stop(stays);
+});
+
 test.serial('what can’t be done is undone: a bad MAC leaves no namespace and no link', async (t) => {
   const { netns, execRoot } = topology.node(1);
   const before = [linkNames(), topology.run(netns, `ls ${execRoot}/netns`)];

@@ -123,6 +123,20 @@ test('a sandbox that can’t be made is undone, and its port and address are fre
   t.is(sandbox.attachments[0]?.address, '172.18.0.2/16');
 });
 
+test('containers that leave a bridge together give up their links as one group, one alone by name', async (t) => {
+  using b = bench();
+  await b.network.createLocal(BRIDGE);
+  const attachments = [{ networkId: BRIDGE.id, aliases: [] }];
+  const letters = ['a', 'b', 'c'];
+  for (const letter of letters) await b.network.openSandbox(requestOf(letter, { attachments, mesh: false }));
+  const partings = (): string[] => b.machine.said.filter((said) => / ip: link del | group 79$/.test(said));
+  await b.network.closeSandbox(idOf('a'));
+  t.regex(partings().join('\n'), /^node ip: link del dev \S+$/);
+  b.machine.said.length = 0;
+  await Promise.all(['b', 'c'].map((letter) => b.network.closeSandbox(idOf(letter))));
+  t.regex(partings().join('\n'), /^(node ip: link set dev \S+ group 79\n){2}node ip: link del group 79$/);
+});
+
 test('one container’s failure is not the cluster’s', async (t) => {
   using b = bench();
   const cluster = clusterWith(['web']);
