@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises';
 import { backoffMs } from '#proto/base/backoff.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import { codeOf } from '#proto/base/errors.ts';
@@ -137,11 +138,18 @@ export class LeaderLoop {
     }
     const dueMs = Math.max(0, Math.min(this.#wakeAtMs - clock.wallMs(), this.#opts.lookEveryMs));
     using stack = new DisposableStack();
-    stack.defer(clock.timer(dueMs, () => this.#wakes.wakeForEverything()));
+    let isDue = false;
+    const due = (): void => {
+      isDue = true;
+      this.#wakes.wakeForEverything();
+    };
+    stack.defer(clock.timer(dueMs, due));
     const wake = (): void => this.#wakes.wake();
     signal.addEventListener('abort', wake, { once: true });
     stack.defer(() => signal.removeEventListener('abort', wake));
     if (!signal.aborted) await this.#wakes.woken;
+    // A look takes its time: who waits for what has just changed is answered first.
+    if (!isDue) await breathe();
   }
 
   async #sleep(ms: number, signal: AbortSignal): Promise<void> {
