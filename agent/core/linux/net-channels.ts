@@ -5,6 +5,7 @@
  */
 import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
+import { LIGHT_INPUT_BYTES_MAX, runLightProgram } from './light-program.ts';
 import { batchErrors, NetChannel, type NetChannelOpts, type NetErrors, type NetTool } from './net-channel.ts';
 import { runProgram } from './net-program.ts';
 
@@ -48,9 +49,8 @@ export class NetChannels implements AsyncDisposable {
   ): Promise<NetErrors> {
     if (commands.length === 0) return [];
     const input = `${commands.join('\n')}\n`;
-    const { code, stderr } = await runProgram(netns, [tool, '-force', '-batch', '-'], input, {
-      clock: this.#clock,
-    });
+    const run = Buffer.byteLength(input) <= LIGHT_INPUT_BYTES_MAX ? runLightProgram : runProgram;
+    const { code, stderr } = await run(netns, [tool, '-force', '-batch', '-'], input, { clock: this.#clock });
     const errors = batchErrors(stderr, 1, commands.length);
     if (code !== 0 && errors.every((error) => error === undefined))
       throw new ShoalError('UNAVAILABLE', `${tool} in ${netns ?? 'the own namespace'}: ${stderr.trim()}`);

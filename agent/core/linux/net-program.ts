@@ -4,11 +4,15 @@ import { ShoalError } from '#proto/base/errors.ts';
 import { inNetworkNamespace } from './sys.ts';
 
 /** A whole table of a large cluster takes a while. */
-const LOAD_MS_MAX = 60_000;
+export const LOAD_MS_MAX = 60_000;
 /** More than that is no answer but a program gone mad. */
 export const STDERR_BYTES_MAX = 1 << 20;
 const STDOUT_BYTES_MAX = 64 << 20;
-const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+/** Of every program that changes the network. */
+export const ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C',
+};
 
 /** Starts a program in a network namespace; in our own when `netns` is undefined. */
 export function spawnIn(

@@ -3,7 +3,7 @@
  * a crash, not an error. setns and unshare act on the calling thread: never `await` between leaving a namespace and
  * coming back.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants as files, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import koffi from 'koffi';
 
@@ -307,4 +307,79 @@ const AT_FDCWD = -100;
 /** ioctl(2) with a buffer that the kernel may read and write. */
 export function ioctl(fd: number, request: number, argument: Uint8Array): void {
   checked('ioctl', native.ioctl(fd, request, argument), `descriptor ${fd} request ${request}`);
+}
+
+const O_CLOEXEC = 0o2000000;
+const WNOHANG = 1;
+/** `posix_spawn_file_actions_t` has 80 bytes (glibc, 64 bits). */
+const FILE_ACTIONS_BYTES = 128;
+
+const processes = lazily(() => ({
+  pipe2: libc.func('int pipe2(_Out_ int*, int)'),
+  init: libc.func('int posix_spawn_file_actions_init(_Out_ void*)'),
+  dup2: libc.func('int posix_spawn_file_actions_adddup2(_Inout_ void*, int, int)'),
+  open: libc.func('int posix_spawn_file_actions_addopen(_Inout_ void*, int, const char*, int, uint32_t)'),
+  destroy: libc.func('int posix_spawn_file_actions_destroy(_Inout_ void*)'),
+  spawn: libc.func(
+    'int posix_spawn(_Out_ int*, const char*, const void*, const void*, const char**, const char**)',
+  ),
+  waitpid: libc.func('int waitpid(int, _Out_ int*, int)'),
+}));
+
+/** A pipe; programs started later get its ends only when told to. */
+export function pipe(): { readonly read: number; readonly write: number } {
+  const [read, write] = outOf(2, (ends) => checked('pipe2', processes().pipe2(ends, O_CLOEXEC), 'pipe'));
+  return { read, write };
+}
+
+function outOf(count: 1, call: (values: number[]) => void): [number];
+function outOf(count: 2, call: (values: number[]) => void): [number, number];
+function outOf(count: number, call: (values: number[]) => void): number[] {
+  const values = Array.from({ length: count }, () => 0);
+  call(values);
+  return values;
+}
+
+export interface Start {
+  /** Absolute. */
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: number;
+  readonly stderr: number;
+}
+
+/**
+ * Starts a program in the calling thread's namespaces, without a copy of this process being made; its standard output
+ * goes nowhere. Gives its process id: it is the caller's to collect with ended(), Node knows nothing of it.
+ */
+export function startProgram({ path, args, env, stdin, stderr }: Start): number {
+  const calls = processes();
+  const actions = Buffer.alloc(FILE_ACTIONS_BYTES);
+  calls.init(actions);
+  try {
+    calls.dup2(actions, stdin, 0);
+    calls.open(actions, 1, '/dev/null', files.O_WRONLY, 0);
+    calls.dup2(actions, stderr, 2);
+    const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const [pid] = outOf(1, (pids) => {
+      const argv = [path, ...args, null];
+      const errno = calls.spawn(pids, path, actions, null, argv, [...environment, null]);
+      if (errno !== 0) throw new SyscallError('posix_spawn', errno, path);
+    });
+    return pid;
+  } finally {
+    calls.destroy(actions);
+  }
+}
+
+/** How a program that startProgram() started has ended, told once; undefined while it runs. */
+export function ended(pid: number): { readonly code: number } | { readonly signal: number } | undefined {
+  let collected = 0;
+  const [status] = outOf(1, (statuses) => {
+    collected = checked('waitpid', processes().waitpid(pid, statuses, WNOHANG), `process ${pid}`);
+  });
+  if (collected === 0) return undefined;
+  const signal = status & 0x7f;
+  return signal === 0 ? { code: (status >> 8) & 0xff } : { signal };
 }
