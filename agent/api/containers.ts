@@ -94,6 +94,7 @@ async function create({ containers }: Engine, request: ApiRequest): Promise<Repl
     config,
     hostConfig: hostConfig ?? {},
     endpoints: networking?.EndpointsConfig ?? {},
+    platform: request.query.get('platform') ?? '',
   };
   const { id, warnings } = await containers.create(request.query.get('name') || undefined, asked);
   return json({ Id: id, Warnings: warnings }, 201);

@@ -67,6 +67,18 @@ export interface MountConfig {
   readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number };
 }
 
+/** Bytes or operations in a second. */
+export interface DeviceThrottle {
+  readonly Path: string;
+  readonly Rate: number;
+}
+
+/** `--gpus` and the like. */
+export interface DeviceRequest {
+  readonly Driver?: string;
+  readonly Capabilities?: readonly (readonly string[])[] | null;
+}
+
 export interface HostConfig {
   readonly Binds?: readonly string[] | null;
   readonly ContainerIDFile?: string;
@@ -113,6 +125,11 @@ export interface HostConfig {
   readonly NanoCpus?: number;
   readonly CgroupParent?: string;
   readonly BlkioWeight?: number;
+  readonly BlkioWeightDevice?: readonly { readonly Path: string; readonly Weight: number }[] | null;
+  readonly BlkioDeviceReadBps?: readonly DeviceThrottle[] | null;
+  readonly BlkioDeviceWriteBps?: readonly DeviceThrottle[] | null;
+  readonly BlkioDeviceReadIOps?: readonly DeviceThrottle[] | null;
+  readonly BlkioDeviceWriteIOps?: readonly DeviceThrottle[] | null;
   readonly CpuPeriod?: number;
   readonly CpuQuota?: number;
   readonly CpuRealtimePeriod?: number;
@@ -127,6 +144,7 @@ export interface HostConfig {
       }[]
     | null;
   readonly DeviceCgroupRules?: readonly string[] | null;
+  readonly DeviceRequests?: readonly DeviceRequest[] | null;
   readonly MemoryReservation?: number;
   readonly MemorySwap?: number;
   readonly MemorySwappiness?: number | null;
@@ -150,6 +168,8 @@ export interface CreateRequest {
   readonly hostConfig: HostConfig;
   /** By network name or id. */
   readonly endpoints: Readonly<Record<string, EndpointConfig | null>>;
+  /** What the image must run on; `os/arch[/variant]`. */
+  readonly platform?: string;
 }
 
 export type ContainerStatus =

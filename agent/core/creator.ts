@@ -6,6 +6,8 @@ import { emitContainer } from './container-events.ts';
 import type { CreateRequest, EndpointConfig } from './container-types.ts';
 import { endpointOn } from './endpoints.ts';
 import type { TaskExtras } from './engine.ts';
+import type { Platform } from './image/oci.ts';
+import { formatPlatform, parsePlatform, samePlatform } from './image/platform.ts';
 import { ContainerIo } from './io.ts';
 import { copyFolder, isEmptyFolder } from './linux/copy.ts';
 import { pathInRoot } from './linux/root-path.ts';
@@ -21,7 +23,9 @@ import {
   NEW_RUN,
   timestamp,
 } from './record.ts';
+import type { ImageForContainers } from './rootfs.ts';
 import { checkConfig, commandLine, completedHostConfig, mergedConfig, warningsOf } from './settings.ts';
+import { checkSupported } from './unsupported.ts';
 
 type Parts = Pick<
   EngineParts,
@@ -88,14 +92,14 @@ export class Creator {
   async #spec(
     id: string,
     name: string,
-    { config: asked, hostConfig: askedHost, endpoints }: CreateRequest,
+    request: CreateRequest,
     extras: TaskExtras | undefined,
   ): Promise<ContainerSpec> {
-    const { machine, images, clock } = this.#parts;
+    const { machine, clock } = this.#parts;
+    const { config: asked, hostConfig: askedHost, endpoints } = request;
     checkConfig(asked, askedHost, machine);
-    if (!asked.Image)
-      throw new ShoalError('INVALID_ARGUMENT', 'config cannot be empty in order to create a container');
-    const image = await images.resolve(asked.Image);
+    checkSupported(request);
+    const image = await this.#image(request);
     const merged = mergedConfig(asked, image.config);
     const hostConfig = completedHostConfig(askedHost, machine);
     const shared = /^(host|container:.*)$/.test(hostConfig.NetworkMode ?? '');
@@ -113,6 +117,14 @@ export class Creator {
       endpoints: this.#endpoints(hostConfig.NetworkMode ?? 'bridge', endpoints, extras),
       ...(extras ? { extras } : {}),
     };
+  }
+
+  async #image({ config: { Image }, platform }: CreateRequest): Promise<ImageForContainers> {
+    if (!Image)
+      throw new ShoalError('INVALID_ARGUMENT', 'config cannot be empty in order to create a container');
+    const image = await this.#parts.images.resolve(Image);
+    checkPlatform(Image, image.platform, platform);
+    return image;
   }
 
   /** The networks of this machine that the container is to be on: that of its mode, and those named besides. */
@@ -179,4 +191,15 @@ export class Creator {
         await copyFolder(pathInRoot(root, mount.destination), mount.source, spawner);
     });
   }
+}
+
+/** NOT_FOUND in Docker's words: a client then pulls the image for the platform that it wants. */
+function checkPlatform(image: string, found: Platform | undefined, wanted: string | undefined): void {
+  if (!wanted || !found) return;
+  const platform = parsePlatform(wanted);
+  if (samePlatform(found, platform)) return;
+  throw new ShoalError(
+    'NOT_FOUND',
+    `image with reference ${image} was found but its platform (${formatPlatform(found)}) does not match the specified platform (${formatPlatform(platform)})`,
+  );
 }

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig } from './container-types.ts';
+import type { Platform } from './image/oci.ts';
 import { folderBytes } from './linux/folder.ts';
 import { unmountIfMounted } from './linux/mounts.ts';
 import { mountOverlay } from './linux/overlay.ts';
@@ -12,6 +13,8 @@ export interface ImageForContainers {
   readonly id: string;
   /** What it says about running it. */
   readonly config: Partial<ContainerConfig>;
+  /** What it runs on; absent: not known. */
+  readonly platform?: Platform;
 }
 
 /** Where containers get their images from: the image store, made to fit. */

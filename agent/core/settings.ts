@@ -195,7 +195,14 @@ export function warningsOf(hostConfig: HostConfig, machine: Machine): string[] {
           'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
         ]
       : []),
+    ...(hasWeight(hostConfig) && !machine.blockWeight
+      ? ['Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.']
+      : []),
   ];
+}
+
+function hasWeight({ BlkioWeight, BlkioWeightDevice }: HostConfig): boolean {
+  return (BlkioWeight ?? 0) > 0 || (BlkioWeightDevice ?? []).length > 0;
 }
 
 function invalid(message: string): ShoalError {

@@ -157,9 +157,12 @@ export class TaskManager implements AsyncDisposable {
     this.#move(failedWith(this.#status, messageOf(error), clock.wallMs(), controller.info()));
   }
 
+  /** What is only to be marked after it is remembered and told with it: each time costs a write to the disk. */
   #move(status: TaskStatus): void {
     this.#status = status;
-    this.#modules.saved(status);
+    for (let step = this.#next(); step.kind === 'mark'; step = this.#next())
+      this.#status = movedTo(this.#status, step.to, this.#modules.clock.wallMs());
+    this.#modules.saved(this.#status);
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, HostConfig } from '#agent/core/container-types.ts';
+import { HOST_PLATFORM } from '#agent/core/image/platform.ts';
 import { readCgroupLayout } from '#agent/core/linux/cgroup-layout.ts';
 import { readMounts, unmountUnder } from '#agent/core/linux/mounts.ts';
 import { type Engine, openEngine } from '#agent/core/open-engine.ts';
@@ -129,7 +130,7 @@ export class EngineLab implements AsyncDisposable {
     return {
       resolve: (reference) => {
         if (NAMES.includes(reference) || reference === 'sha256:busybox')
-          return { id: 'sha256:busybox', config };
+          return { id: 'sha256:busybox', config, platform: HOST_PLATFORM };
         throw new ShoalError(
           'NOT_FOUND',
           `No such image: ${reference.includes(':') ? reference : `${reference}:latest`}`,

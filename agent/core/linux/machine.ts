@@ -20,6 +20,8 @@ export interface Machine {
   readonly cgroupVersion: 1 | 2;
   /** The kernel limits memory and swap together (version 1: only with swap accounting). */
   readonly swapLimit: boolean;
+  /** The kernel shares block devices by weight (version 1: only with a scheduler that does). */
+  readonly blockWeight: boolean;
   readonly seccomp: boolean;
 }
 
@@ -35,14 +37,15 @@ export function readMachine(layout: CgroupLayout): Machine {
     capabilities: ownCapabilities(),
     hardLimits: ownHardLimits(),
     cgroupVersion: layout.version,
-    swapLimit: layout.version === 2 || hasSwapAccounting(layout),
+    swapLimit: layout.version === 2 || hasFile(layout, 'memory', 'memory.memsw.limit_in_bytes'),
+    blockWeight: layout.version === 2 || hasFile(layout, 'blkio', 'blkio.weight'),
     seccomp: existsSync('/proc/sys/kernel/seccomp/actions_avail'),
   };
 }
 
-function hasSwapAccounting(layout: CgroupLayout): boolean {
-  const memory = layout.rootOf.get('memory');
-  return memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes'));
+function hasFile({ rootOf }: CgroupLayout, controller: string, file: string): boolean {
+  const root = rootOf.get(controller);
+  return root !== undefined && existsSync(join(root, file));
 }
 
 function osName(): string {

@@ -49,7 +49,7 @@ export interface ContainerPlan {
   /** Compiled filter; absent: unconfined. */
   readonly seccomp?: string;
   readonly rootfsPropagation?: string;
-  readonly machine: Pick<Machine, 'capabilities' | 'hardLimits' | 'swapLimit'>;
+  readonly machine: Pick<Machine, 'capabilities' | 'hardLimits' | 'swapLimit' | 'blockWeight'>;
 }
 
 /** The container as crun is told to make it. The root file system is `rootfs` in its bundle. */

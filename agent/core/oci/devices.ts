@@ -106,14 +106,22 @@ function deviceNode(path: string, inside: string): OciDevice | undefined {
     return undefined;
   }
   if (!stats.isCharacterDevice() && !stats.isBlockDevice()) return undefined;
-  const { rdev } = stats;
   return {
     path: inside,
     type: stats.isBlockDevice() ? BLOCK : CHARACTER,
-    major: (rdev >>> 8) & 0xfff,
-    minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00),
+    ...deviceNumbers(stats.rdev),
     fileMode: stats.mode & 0o7777,
     uid: stats.uid,
     gid: stats.gid,
   };
+}
+
+export interface DeviceNumbers {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** Both numbers of a device, which Linux packs into one. */
+export function deviceNumbers(rdev: number): DeviceNumbers {
+  return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
 }

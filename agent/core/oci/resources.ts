@@ -1,5 +1,6 @@
 import type { HostConfig } from '../container-types.ts';
 import type { Machine } from '../linux/machine.ts';
+import { blockIoOf } from './block-io.ts';
 import type { OciDeviceRule, OciProcess, OciResources } from './types.ts';
 
 const DEFAULT_PERIOD_US = 100_000;
@@ -21,16 +22,17 @@ export function cpuBandwidth(config: CpuConfig): { quota?: number; period?: numb
 export function resourcesOf(
   config: HostConfig,
   devices: readonly OciDeviceRule[],
-  machine: Pick<Machine, 'swapLimit'>,
+  machine: Pick<Machine, 'swapLimit' | 'blockWeight'>,
 ): OciResources {
   const memory = memoryOf(config, machine.swapLimit);
   const cpu = cpuOf(config);
+  const blockIO = blockIoOf(config, machine.blockWeight);
   return {
     devices,
     ...(Object.keys(memory).length > 0 ? { memory } : {}),
     ...(Object.keys(cpu).length > 0 ? { cpu } : {}),
     ...(config.PidsLimit && config.PidsLimit > 0 ? { pids: { limit: config.PidsLimit } } : {}),
-    ...(config.BlkioWeight ? { blockIO: { weight: config.BlkioWeight } } : {}),
+    ...(blockIO ? { blockIO } : {}),
   };
 }
 

@@ -60,7 +60,22 @@ export interface OciResources {
   readonly memory?: Readonly<Record<string, number | boolean>>;
   readonly cpu?: Readonly<Record<string, number | string>>;
   readonly pids?: { readonly limit: number };
-  readonly blockIO?: { readonly weight: number };
+  readonly blockIO?: OciBlockIo;
+}
+
+type Throttled = { readonly major: number; readonly minor: number; readonly rate: number };
+
+export interface OciBlockIo {
+  readonly weight?: number;
+  readonly weightDevice?: readonly {
+    readonly major: number;
+    readonly minor: number;
+    readonly weight: number;
+  }[];
+  readonly throttleReadBpsDevice?: readonly Throttled[];
+  readonly throttleWriteBpsDevice?: readonly Throttled[];
+  readonly throttleReadIOPSDevice?: readonly Throttled[];
+  readonly throttleWriteIOPSDevice?: readonly Throttled[];
 }
 
 export interface OciConfig {

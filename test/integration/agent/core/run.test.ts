@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { formatPlatform, HOST_PLATFORM } from '#agent/core/image/platform.ts';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
 
 let lab: EngineLab;
@@ -162,4 +163,17 @@ test('create: no such image, no command, a taken name', async (t) => {
     message: /Conflict. The container name "\/taken" is already in use by container "[0-9a-f]{64}"/,
   });
   await t.throwsAsync(lab.create({ Entrypoint: [''], Cmd: [] }), { message: /no command specified/ });
+});
+
+test('create: an image of another platform than the one asked for is as good as absent', async (t) => {
+  const { containers } = lab.engine;
+  const request = { config: { Image: 'busybox' }, hostConfig: {}, endpoints: {} };
+  await t.throwsAsync(containers.create('foreign', { ...request, platform: 'linux/s390x' }), {
+    code: 'NOT_FOUND',
+    message:
+      /was found but its platform \(linux\/\w+\) does not match the specified platform \(linux\/s390x\)/,
+  });
+  const own = formatPlatform(HOST_PLATFORM);
+  const { id } = await containers.create('own', { ...request, platform: own });
+  t.is(containers.find('own').id, id);
 });

@@ -14,17 +14,20 @@ test.serial('light program: reads its input to the end, and tells its code and w
   t.deepEqual(end, { code: 3, stderr: input });
 });
 
-test.serial('light program: many at once each get their own answer, and none is left uncollected', async (t) => {
-  const numbers = Array.from({ length: 40 }, (_, index) => index);
-  const ends = await Promise.all(
-    numbers.map((number) => runLightProgram(undefined, ['sh', '-c', 'cat >&2'], String(number), modules)),
-  );
-  t.deepEqual(
-    ends.map(({ stderr }) => stderr),
-    numbers.map(String),
-  );
-  t.deepEqual(children('Z'), []);
-});
+test.serial(
+  'light program: many at once each get their own answer, and none is left uncollected',
+  async (t) => {
+    const numbers = Array.from({ length: 40 }, (_, index) => index);
+    const ends = await Promise.all(
+      numbers.map((number) => runLightProgram(undefined, ['sh', '-c', 'cat >&2'], String(number), modules)),
+    );
+    t.deepEqual(
+      ends.map(({ stderr }) => stderr),
+      numbers.map(String),
+    );
+    t.deepEqual(children('Z'), []);
+  },
+);
 
 test.serial('light program: runs in the namespace asked for, and leaves us in ours', async (t) => {
   const own = readFileSync('/proc/thread-self/net/dev', 'utf8');

@@ -8,11 +8,13 @@ import {
   mergedConfig,
   warningsOf,
 } from '#agent/core/settings.ts';
+import { checkSupported } from '#agent/core/unsupported.ts';
 
 const machine = {
   cpus: 2,
   cgroupVersion: 2,
   swapLimit: true,
+  blockWeight: true,
   capabilities: new Set(['CAP_CHOWN']),
 } as unknown as Machine;
 const asked = (config: Partial<ContainerConfig>): ContainerConfig => ({ Image: 'x', ...config });
@@ -112,4 +114,45 @@ for (const [what, config, hostConfig, message] of refused)
 test('warnings: capabilities that this machine has not got are named', (t) => {
   t.regex(warningsOf({ CapAdd: ['SYS_TIME'], CapDrop: ['ALL'] }, machine).join(), /CAP_SYS_TIME/);
   t.deepEqual(warningsOf({}, machine), []);
+});
+
+test('warnings: weights are left out where the machine does not go by them', (t) => {
+  const asked: HostConfig = { BlkioWeight: 300 };
+  t.deepEqual(warningsOf(asked, machine), []);
+  t.regex(warningsOf(asked, { ...machine, blockWeight: false }).join(), /Weight discarded/);
+});
+
+const unsupported: readonly [string, HostConfig, RegExp][] = [
+  [
+    'devices of a driver',
+    { DeviceRequests: [{ Capabilities: [['gpu', 'x'], ['y']] }] },
+    /could not select device driver "" with capabilities: \[\[gpu x\] \[y\]\]/,
+  ],
+  ['a limit of the file system', { StorageOpt: { size: '1G' } }, /--storage-opt is supported only for/],
+  ['users of its own', { UsernsMode: 'private' }, /invalid user namespace mode: private/],
+  ['isolation of another system', { Isolation: 'hyperv' }, /invalid isolation "hyperv" on linux/],
+];
+
+for (const [what, hostConfig, message] of unsupported)
+  test(`not supported and said so: ${what}`, (t) => {
+    t.throws(() => checkSupported({ hostConfig, endpoints: {} }), {
+      code: 'INVALID_ARGUMENT',
+      message,
+    } as object);
+  });
+
+test('supported: what goes without saying may be said', (t) => {
+  const hostConfig: HostConfig = {
+    UsernsMode: 'host',
+    Isolation: 'default',
+    StorageOpt: {},
+    DeviceRequests: [],
+  };
+  t.notThrows(() => checkSupported({ hostConfig, endpoints: { net: null } }));
+  t.throws(
+    () => checkSupported({ hostConfig, endpoints: { net: { IPAMConfig: { IPv6Address: 'fd00::2' } } } }),
+    {
+      message: /network net has no IPv6 addresses/,
+    },
+  );
 });

@@ -49,6 +49,18 @@ test('worker: an assigned task is driven to running, and each state is reported 
   await worker[Symbol.asyncDispose]();
 });
 
+test('worker: states that only have to be marked are remembered and told with the one they lead to', async (t) => {
+  const { worker, clock, reported } = open();
+  worker.assign(assigned([assignedTask('a')]));
+  await clock.advance(1);
+  const { Assigned, Preparing, Starting } = TaskState;
+  t.deepEqual(
+    reported.map(([, state]) => state),
+    [Assigned, Preparing, Starting, Running],
+  );
+  await worker[Symbol.asyncDispose]();
+});
+
 test('worker: a task held at ready starts when it is wanted running', async (t) => {
   const { worker, clock, last } = open();
   worker.assign(assigned([assignedTask('a', { desired: Ready })]));

@@ -1,5 +1,7 @@
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import type { ContainerConfig, HostConfig } from '#agent/core/container-types.ts';
+import { blockIoOf } from '#agent/core/oci/block-io.ts';
 import { type ContainerPlan, ociConfig, processEnv } from '#agent/core/oci/config.ts';
 import { parseDeviceRule } from '#agent/core/oci/devices.ts';
 import { bindMount, ordered, sharedMemory } from '#agent/core/oci/mounts.ts';
@@ -8,6 +10,7 @@ const machine = {
   capabilities: new Set(['CAP_CHOWN', 'CAP_NET_ADMIN']),
   hardLimits: { nofile: 1000 },
   swapLimit: true,
+  blockWeight: true,
 };
 
 function plan(
@@ -135,4 +138,22 @@ test('mounts: parents come first, a later one for the same place wins', (t) => {
 test('device rules: as written, or refused', (t) => {
   t.deepEqual(parseDeviceRule('c 1:* rw'), { allow: true, type: 'c', major: 1, access: 'rw' });
   t.throws(() => parseDeviceRule('c 1 rw'), { message: /invalid device cgroup rule format/ });
+});
+
+test('block devices: limits go by their numbers; weights only where the machine knows them', (t) => {
+  const name = readdirSync('/dev').find((entry) => lstatSync(`/dev/${entry}`).isBlockDevice());
+  const throttle = [{ Path: `/dev/${name}`, Rate: 1000 }];
+  const { throttleReadBpsDevice: [limit] = [] } = name
+    ? (blockIoOf({ BlkioDeviceReadBps: throttle }, true) ?? {})
+    : {};
+  if (limit) {
+    t.is(limit.rate, 1000);
+    const facts = readFileSync(`/sys/dev/block/${limit.major}:${limit.minor}/uevent`, 'utf8');
+    t.true(facts.includes(`DEVNAME=${name}\n`));
+  } else t.is(name, undefined);
+  t.deepEqual(blockIoOf({ BlkioWeight: 300 }, true), { weight: 300 });
+  t.is(blockIoOf({ BlkioWeight: 300 }, false), undefined);
+  t.throws(() => blockIoOf({ BlkioDeviceReadBps: [{ Path: '/dev/null', Rate: 1 }] }, true), {
+    message: '/dev/null is not a block device',
+  });
 });
