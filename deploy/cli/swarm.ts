@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { clientFor } from './context.ts';
+import { addStatus } from './swarm-status.ts';
 
 const DEFAULT_LISTEN = '0.0.0.0:2377';
 
@@ -20,6 +21,7 @@ export function swarmCommand(): Command {
   addInit(swarm);
   addJoin(swarm);
   addToken(swarm);
+  addStatus(swarm);
   swarm
     .command('leave')
     .description('Leave the cluster')

@@ -14,6 +14,7 @@ import { controlService } from '#manager/api/forward.ts';
 import { swarmInfo } from '#manager/api/info.ts';
 import type { ClusterApiModules, ManagerParts, NoManager } from '#manager/api/manager.ts';
 import { clusterNetworks } from '#manager/api/networks.ts';
+import { type OperatorParts, operatorRoutes } from '#manager/api/operator.ts';
 import { clusterRoutes, leaderRoutes } from '#manager/api/routes.ts';
 import { openControl } from '#manager/control/control.ts';
 import type { Clock } from '#proto/base/clock.ts';
@@ -33,11 +34,18 @@ export interface ApiModules {
   readonly log: Log;
 }
 
+/** A manager as the API sees it: what users ask of it, and what operators do. */
+interface OfferedManager {
+  readonly of: ManagerPart;
+  readonly parts: ManagerParts;
+  readonly operator: OperatorParts;
+}
+
 /** The Engine API of this node: its machine, and the cluster while it is a manager. */
 export class NodeApi {
   readonly #modules: ApiModules;
   #swarm: SwarmNode | undefined;
-  #manager: { readonly of: ManagerPart; readonly parts: ManagerParts } | undefined;
+  #manager: OfferedManager | undefined;
 
   constructor(modules: ApiModules) {
     this.#modules = modules;
@@ -51,7 +59,14 @@ export class NodeApi {
       { pinImages: true },
       { store, consensus, images: machine.images, clock, random, log },
     );
-    this.#manager = { of: manager, parts: { nodeId, store, consensus, dialer, control, logs: manager.logs } };
+    this.#manager = {
+      of: manager,
+      parts: {
+        ...{ nodeId, store, consensus, dialer, control, logs: manager.logs },
+        leaderless: () => manager.leadWatch.leaderless(),
+      },
+      operator: { ...manager, dialer },
+    };
     const routes = leaderRoutes(this.#cluster());
     server.add(
       'Control',
@@ -79,18 +94,24 @@ export class NodeApi {
       ...distributionRoutes({ images, registries }),
       ...networkRoutes({ engine, cluster: () => clusterNetworks(cluster) }),
       ...clusterRoutes(cluster),
+      ...operatorRoutes({ manager: () => this.#offered('operator') }),
     ];
   }
 
   #cluster(): ClusterApiModules {
     const { clock, log } = this.#modules;
     const lifecycle = this.#swarm as SwarmNode;
-    return { manager: () => this.#managerNow(), lifecycle, clock, log };
+    return { manager: () => this.#offered('parts'), lifecycle, clock, log };
   }
 
-  #managerNow(): ManagerParts | NoManager {
+  #offered<Part extends 'parts' | 'operator'>(part: Part): OfferedManager[Part] | NoManager {
+    const found = this.#managerNow();
+    return typeof found === 'string' ? found : found[part];
+  }
+
+  #managerNow(): OfferedManager | NoManager {
     const current = this.#swarm?.manager;
-    if (current !== undefined && this.#manager?.of === current) return this.#manager.parts;
+    if (current !== undefined && this.#manager?.of === current) return this.#manager;
     const { state } = this.#swarm?.info() ?? { state: 'inactive' };
     if (state === 'inactive') return 'inactive';
     return state === 'active' && !this.#swarm?.isManager ? 'worker' : 'starting';

@@ -1,7 +1,10 @@
 import { type ClusterEvent, ClusterEvents } from '#manager/api/events.ts';
+import { raftReportService } from '#manager/api/raft-status.ts';
 import { CaService } from '#manager/ca/service.ts';
 import type { Consensus, Leadership } from '#manager/consensus/consensus.ts';
+import { RaftHealth } from '#manager/consensus/health.ts';
 import { startConsensus } from '#manager/consensus/host.ts';
+import { LeadWatch } from '#manager/consensus/lead-watch.ts';
 import { MembershipService } from '#manager/consensus/membership-service.ts';
 import type { StartOpts } from '#manager/consensus/opts.ts';
 import { observeCluster } from '#manager/dashboard/cluster-metrics.ts';
@@ -53,6 +56,8 @@ export interface ManagerPart extends AsyncDisposable {
   readonly nodeId: NodeId;
   readonly store: ReplicatedStore;
   readonly consensus: Consensus;
+  readonly health: RaftHealth;
+  readonly leadWatch: LeadWatch;
   readonly logs: LogBroker;
   readonly feed: Feed;
   /** host:port of its control service, as others reach it. */
@@ -74,7 +79,9 @@ export async function startManager(opts: ManagerOpts, modules: ManagerModules): 
   await using stack = new AsyncDisposableStack();
   const { clock, random, log, metrics, dialer } = modules;
   const machine = new StoreMachine();
-  const consensus = stack.use(await openConsensus(opts, machine, modules));
+  const health = new RaftHealth(opts.stateDir, modules);
+  const consensus = stack.use(await openConsensus(opts, machine, { ...modules, metrics: health.metrics }));
+  const leadWatch = stack.use(new LeadWatch({ consensus, clock }));
   const store = stack.use(new ReplicatedStore(PROPOSER_OPTS, { machine, consensus, clock, random, metrics }));
   const dispatcher = stack.use(
     openDispatcher({ nodeId: opts.nodeId, store, consensus, dialer, clock, random, log, metrics }),
@@ -83,12 +90,16 @@ export async function startManager(opts: ManagerOpts, modules: ManagerModules): 
   stack.use(new ClusterEvents({ store, clock, tell: modules.onEvent }));
   stack.use(observeCluster({ store, consensus, metrics }));
   const server = stack.use(await serveManager(opts, modules, { store, consensus, dispatcher }));
+  const { nodeId } = opts;
+  server.add('RaftReport', 'manager', raftReportService({ nodeId, store, consensus, health, leadWatch }));
   stack.use(leadWhenElected({ store, consensus, dispatcher }, modules));
   const running = stack.move();
   return {
     nodeId: opts.nodeId,
     store,
     consensus,
+    health,
+    leadWatch,
     logs: new LogBroker({ store, dialer, clock, random }),
     feed,
     server,

@@ -34,7 +34,7 @@ export function noLeader(): ShoalError {
   return new ShoalError('UNAVAILABLE', NO_LEADER);
 }
 
-type Leading = Pick<ManagerParts, 'consensus' | 'dialer'>;
+type Leading = Pick<ManagerParts, 'consensus' | 'dialer' | 'leaderless'>;
 type Timing = Pick<Clock, 'timer' | 'monotonicMs'>;
 
 /** How often a change that was begun here, and lost to a change of the lead, is made anew. */
@@ -90,11 +90,13 @@ export async function whereverLed<T>(
  * UNAVAILABLE when nobody leads.
  */
 async function callLeader(
-  { consensus, dialer }: Leading,
+  { consensus, dialer, leaderless }: Leading,
   clock: Timing,
   call: Call,
   signal: AbortSignal,
 ): Promise<Answer | 'here'> {
+  // Who has waited so long already is not joined in waiting.
+  if ((leaderless?.()?.forMs ?? 0) > LEADER_WAIT_MS) throw noLeader();
   const untilMs = clock.monotonicMs() + LEADER_WAIT_MS;
   const wake = new Wake();
   const stop = consensus.onLeadership(() => wake.up());

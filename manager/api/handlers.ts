@@ -1,12 +1,16 @@
 import { codeOf, ShoalError } from '#proto/base/errors.ts';
-import type { ApiHandler, ApiRequest, Reply } from '#proto/http/types.ts';
+import { type ApiHandler, type ApiRequest, boolQuery, type Reply } from '#proto/http/types.ts';
 import type { StoreView } from '../store/view.ts';
 import { noLeader, onLeader } from './forward.ts';
 import { type ClusterApiModules, type ManagerParts, requireManager } from './manager.ts';
+import { withReason } from './quorum.ts';
 
 /** What the two kinds of requests to a cluster are handled with. */
 export interface Handlers {
-  /** For what only looks: on any manager, with a view that shows everything acknowledged before. */
+  /**
+   * For what only looks: on any manager, with a view that shows everything acknowledged before; with `?stale=1` with what
+   * this manager has, which needs no quorum, and is marked as such.
+   */
   reads(
     handle: (view: StoreView, request: ApiRequest, parts: ManagerParts) => Promise<Reply> | Reply,
   ): ApiHandler;
@@ -18,7 +22,11 @@ export function handlersOf(modules: Pick<ClusterApiModules, 'manager' | 'clock'>
   return {
     reads: (handle) => async (request) => {
       const parts = requireManager(modules);
-      return handle(await freshView(parts, request.signal), request, parts);
+      if (boolQuery(request.query, 'stale')) return asStale(await handle(parts.store.view(), request, parts));
+      const view = await freshView(parts, request.signal).catch(async (error: unknown) => {
+        throw await withReason(error, parts);
+      });
+      return handle(view, request, parts);
     },
     writes: (handle) => async (request) => {
       const parts = requireManager(modules);
@@ -27,18 +35,27 @@ export function handlersOf(modules: Pick<ClusterApiModules, 'manager' | 'clock'>
         await freshView(parts, own.signal);
         return handle(parts, own);
       });
-      return reply.catch((error: unknown) => {
-        throw inDockersWords(error);
+      return reply.catch(async (error: unknown) => {
+        throw inDockersWords(await withReason(error, parts));
       });
     },
   };
 }
 
+/** Says of a reply that it may be out of date. */
+function asStale(reply: Reply): Reply {
+  return reply.kind === 'json' ? { ...reply, headers: { ...reply.headers, 'shoal-stale': 'true' } } : reply;
+}
+
+/** Where nobody has led for so long, a read is refused at once: an election takes a fraction of this. */
+const LEADERLESS_MS_MAX = 5_000;
+
 /** A view that shows everything acknowledged before the call. UNAVAILABLE, in Docker's words, when nobody leads. */
 export async function freshView(
-  { store, consensus }: Pick<ManagerParts, 'store' | 'consensus'>,
+  { store, consensus, leaderless }: Pick<ManagerParts, 'store' | 'consensus' | 'leaderless'>,
   signal?: AbortSignal,
 ): Promise<StoreView> {
+  if ((leaderless?.()?.forMs ?? 0) > LEADERLESS_MS_MAX) throw noLeader();
   try {
     await store.readBarrier(signal);
   } catch (error) {

@@ -4,6 +4,7 @@ import { noLeader } from './forward.ts';
 import type { LocalSwarmInfo } from './lifecycle.ts';
 import type { ClusterApiModules, ManagerParts } from './manager.ts';
 import { managerViews } from './nodes.ts';
+import { withReason } from './quorum.ts';
 
 const TWO_MANAGERS =
   'Running Swarm in a two-manager configuration. This configuration provides no fault tolerance, and poses a high risk ' +
@@ -53,7 +54,9 @@ async function ofManager(parts: ManagerParts): Promise<Record<string, unknown>> 
   const managers = await managerViews(parts);
   const remote = [...managers].map(([nodeId, { addr }]) => ({ nodeId, addr }));
   return {
-    ...(parts.consensus.leadership().leader === undefined && { Error: noLeader().message }),
+    ...(parts.consensus.leadership().leader === undefined && {
+      Error: messageOf(await withReason(noLeader(), parts)),
+    }),
     RemoteManagers: remoteManagers(remote),
     Nodes: nodes.size,
     Managers: managers.size,

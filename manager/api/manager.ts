@@ -4,6 +4,7 @@ import type { Log } from '#proto/base/log.ts';
 import type { RpcDialer } from '#proto/rpc/types.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import type { Consensus } from '../consensus/consensus.ts';
+import type { Leaderless } from '../consensus/lead-watch.ts';
 import type { Control } from '../control/control.ts';
 import type { LogBroker } from '../logs/broker.ts';
 import type { Store } from '../store/view.ts';
@@ -17,6 +18,8 @@ export interface ManagerParts {
   readonly dialer: Pick<RpcDialer, 'client'>;
   readonly control: Control;
   readonly logs: Pick<LogBroker, 'read'>;
+  /** Since when nobody is known to lead; undefined while somebody does. */
+  readonly leaderless?: () => Leaderless | undefined;
 }
 
 /**
@@ -48,6 +51,11 @@ const REFUSALS: Readonly<Record<NoManager, string>> = {
 /** The manager of this node; NOT_MANAGER, in Docker's words, when there is none. */
 export function requireManager({ manager }: Pick<ClusterApiModules, 'manager'>): ManagerParts {
   const found = manager();
-  if (typeof found === 'string') throw new ShoalError('NOT_MANAGER', REFUSALS[found]);
+  if (typeof found === 'string') throw refusalOf(found);
   return found;
+}
+
+/** NOT_MANAGER in Docker's words. */
+export function refusalOf(reason: NoManager): ShoalError {
+  return new ShoalError('NOT_MANAGER', REFUSALS[reason]);
 }

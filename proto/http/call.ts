@@ -44,7 +44,7 @@ async function collected(reply: Reply): Promise<CallResult> {
     case 'json':
       return {
         status: reply.status,
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...reply.headers },
         body: Buffer.from(`${JSON.stringify(reply.body)}\n`),
       };
     case 'empty':

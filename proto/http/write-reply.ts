@@ -12,6 +12,7 @@ export async function writeReply(response: ServerResponse, reply: Reply): Promis
         reply.status,
         'application/json',
         Buffer.from(`${JSON.stringify(reply.body)}\n`),
+        reply.headers,
       );
     case 'empty':
       response.writeHead(reply.status, reply.headers);
