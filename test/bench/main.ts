@@ -13,7 +13,7 @@ import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findPeer, howToGet, installPeer, type Peer, type Programs } from './peers/peer.ts';
-import { loadNote } from './quiet.ts';
+import { loadNote, untilQuiet } from './quiet.ts';
 import { linesOf, tableOf } from './report.ts';
 import { type Outcome, runBench } from './runner.ts';
 import type { Bench } from './subject.ts';
@@ -31,6 +31,7 @@ const { values: flags, positionals } = parseArgs({
 
 const BENCHES = join(import.meta.dirname, 'benches');
 const RUNS_MAX = 50;
+const QUIET_WAIT_MS = 10_000;
 
 async function main(): Promise<void> {
   const [name] = positionals;
@@ -43,7 +44,12 @@ async function main(): Promise<void> {
   const outcome = await runBench(
     bench,
     { runs, slices: flags.slice },
-    { ...(await bench.subjects(programs)), say: (step) => console.error(step), signal: interruption() },
+    {
+      ...(await bench.subjects(programs)),
+      say: (step) => console.error(step),
+      untilQuiet: (signal) => untilQuiet(QUIET_WAIT_MS, signal),
+      signal: interruption(),
+    },
   );
   report(name, bench, outcome, [`before: ${before}`, `after: ${loadNote()}`]);
 }

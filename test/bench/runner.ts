@@ -1,4 +1,3 @@
-import { untilQuiet } from './quiet.ts';
 import type { Bench, Subject } from './subject.ts';
 
 /** What was measured of one figure, in the order it was measured. */
@@ -18,6 +17,8 @@ export interface RunModules {
   readonly theirs: Subject;
   /** Told as each step is done. */
   readonly say: (step: string) => void;
+  /** Waits until the machine has little else to do; false when it still had after a while. */
+  readonly untilQuiet: (signal: AbortSignal) => Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
@@ -30,7 +31,6 @@ export interface Outcome {
 }
 
 const START_MS_MAX = 90_000;
-const QUIET_WAIT_MS = 10_000;
 
 /**
  * Measures both subjects slice by slice, so that whatever else the machine does hits both alike; who goes first
@@ -49,14 +49,14 @@ export async function runBench(bench: Bench, opts: RunOpts, modules: RunModules)
 }
 
 async function takeTurns(bench: Bench, opts: RunOpts, modules: RunModules): Promise<Outcome> {
-  const { ours, theirs, say, signal } = modules;
+  const { ours, theirs, say, untilQuiet, signal } = modules;
   const figures = new Map<string, Measured>();
   const slices = bench.slices.filter((slice) => opts.slices.length === 0 || opts.slices.includes(slice));
   let noisy = 0;
   for (let run = 0; run < opts.runs; run++) {
     for (const [at, slice] of slices.entries()) {
       for (const subject of (run + at) % 2 === 0 ? [ours, theirs] : [theirs, ours]) {
-        if (!(await untilQuiet(QUIET_WAIT_MS, signal))) noisy++;
+        if (!(await untilQuiet(signal))) noisy++;
         const samples = await subject.measure(slice, boundOf(bench, signal));
         const said = samples.map(({ figure, value }) => `${figure} ${Math.round(value)}`);
         say(`run ${run + 1} of ${opts.runs}, ${subject.name}: ${said.join(', ')}`);
