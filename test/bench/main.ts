@@ -41,17 +41,17 @@ async function main(): Promise<void> {
   const runs = runsOf(bench);
   if (flags.profile !== undefined) profileInto(resolve(flags.profile));
   const before = loadNote();
-  const outcome = await runBench(
+  await runBench(
     bench,
     { runs, slices: flags.slice },
     {
       ...(await bench.subjects(programs)),
       say: (step) => console.error(step),
       untilQuiet: (signal) => untilQuiet(QUIET_WAIT_MS, signal),
+      report: (outcome) => report(name, bench, outcome, [`before: ${before}`, `after: ${loadNote()}`]),
       signal: interruption(),
     },
   );
-  report(name, bench, outcome, [`before: ${before}`, `after: ${loadNote()}`]);
 }
 
 /** Aborts when the user has had enough: everything under way gives up, and what was started is stopped. */

@@ -17,6 +17,8 @@ export interface RunModules {
   readonly theirs: Subject;
   /** Told as each step is done. */
   readonly say: (step: string) => void;
+  /** Told what came of it, before anything is stopped: that can fail as well. */
+  readonly report: (outcome: Outcome) => void;
   /** Waits until the machine has little else to do; false when it still had after a while. */
   readonly untilQuiet: (signal: AbortSignal) => Promise<boolean>;
   readonly signal: AbortSignal;
@@ -36,7 +38,7 @@ const START_MS_MAX = 90_000;
  * Measures both subjects slice by slice, so that whatever else the machine does hits both alike; who goes first
  * alternates. Both are stopped at the end, also on failure and when the signal aborts.
  */
-export async function runBench(bench: Bench, opts: RunOpts, modules: RunModules): Promise<Outcome> {
+export async function runBench(bench: Bench, opts: RunOpts, modules: RunModules): Promise<void> {
   const { ours, theirs, say, signal } = modules;
   await using stack = new AsyncDisposableStack();
   for (const subject of [theirs, ours]) {
@@ -45,7 +47,7 @@ export async function runBench(bench: Bench, opts: RunOpts, modules: RunModules)
     await subject.start(AbortSignal.any([signal, AbortSignal.timeout(START_MS_MAX)]));
   }
   for (const subject of [ours, theirs]) await subject.measure(bench.warmUp, boundOf(bench, signal));
-  return await takeTurns(bench, opts, modules);
+  modules.report(await takeTurns(bench, opts, modules));
 }
 
 async function takeTurns(bench: Bench, opts: RunOpts, modules: RunModules): Promise<Outcome> {

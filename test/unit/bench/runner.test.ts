@@ -1,8 +1,8 @@
 import test from 'ava';
-import { linesOf } from '#test/bench/report.ts';
-import { type RunModules, runBench } from '#test/bench/runner.ts';
-import { median } from '#test/bench/statistics.ts';
-import type { Bench, Subject } from '#test/bench/subject.ts';
+import { linesOf } from '../../bench/report.ts';
+import { type Outcome, type RunModules, runBench } from '../../bench/runner.ts';
+import { median } from '../../bench/statistics.ts';
+import type { Bench, Subject } from '../../bench/subject.ts';
 
 /* How measurements take turns and are summed up; nothing is measured here. */
 
@@ -20,6 +20,7 @@ const BENCH: Bench = {
 /** Two sides that note what is done with them; `measure` decides what comes of it. */
 function sides(measure: (name: string, slice: string) => number) {
   const noted: string[] = [];
+  const outcomes: Outcome[] = [];
   const side = (name: string): Subject => ({
     name,
     start: async () => void noted.push(`${name} starts`),
@@ -33,10 +34,11 @@ function sides(measure: (name: string, slice: string) => number) {
     ours: side('ours'),
     theirs: side('theirs'),
     say: () => undefined,
+    report: (outcome) => void outcomes.push(outcome),
     untilQuiet: async () => !signal.aborted,
     signal,
   });
-  return { noted, modules };
+  return { noted, outcomes, modules };
 }
 
 test('bench: both sides take turns at every slice, and who goes first alternates', async (t) => {
@@ -50,10 +52,10 @@ test('bench: both sides take turns at every slice, and who goes first alternates
 
 test('bench: the warm-up counts for nothing', async (t) => {
   let measured = 0;
-  const { modules } = sides(() => ++measured);
-  const { figures } = await runBench(BENCH, { runs: 1, slices: ['a'] }, modules());
+  const { outcomes, modules } = sides(() => ++measured);
+  await runBench(BENCH, { runs: 1, slices: ['a'] }, modules());
   t.is(measured, 4);
-  t.deepEqual(figures.get('one'), { ours: [3], theirs: [4] });
+  t.deepEqual(outcomes[0]?.figures.get('one'), { ours: [3], theirs: [4] });
 });
 
 test('bench: both sides are stopped, whatever goes wrong with one', async (t) => {
@@ -64,6 +66,14 @@ test('bench: both sides are stopped, whatever goes wrong with one', async (t) =>
   });
   await t.throwsAsync(runBench(BENCH, { runs: 1, slices: [] }, modules()), { message: 'broken' });
   t.deepEqual(noted.slice(-2), ['ours stops', 'theirs stops']);
+});
+
+test('bench: what was measured is told although a side can’t be stopped', async (t) => {
+  const { outcomes, modules } = sides(() => 1);
+  const whole = modules();
+  const ours = { ...whole.ours, stop: () => Promise.reject(new Error('stuck')) };
+  await t.throwsAsync(runBench(BENCH, { runs: 1, slices: [] }, { ...whole, ours }), { message: 'stuck' });
+  t.is(outcomes.length, 1);
 });
 
 test('bench: a side that does not come up is stopped too', async (t) => {
@@ -78,10 +88,13 @@ test('bench: a side that does not come up is stopped too', async (t) => {
 
 test('bench: a figure is the ratio of medians, ours to theirs', async (t) => {
   const values = { ours: [9, 2, 4, 3], theirs: [9, 10, 5, 8] };
-  const { modules } = sides((name) => values[name as 'ours' | 'theirs'].shift() as number);
-  const outcome = await runBench(BENCH, { runs: 3, slices: ['a'] }, modules());
+  const { outcomes, modules } = sides((name) => values[name as 'ours' | 'theirs'].shift() as number);
+  await runBench(BENCH, { runs: 3, slices: ['a'] }, modules());
   const line = { bench: 'x', figure: 'one', unit: 'ms', peer: 'theirs', runs: 3 };
-  t.deepEqual(linesOf('x', BENCH, outcome), [{ ...line, value: 3, peerValue: 8, ratio: 0.375 }] as never);
+  t.deepEqual(
+    outcomes.flatMap((outcome) => linesOf('x', BENCH, outcome)),
+    [{ ...line, value: 3, peerValue: 8, ratio: 0.375 }] as never,
+  );
 });
 
 test('bench: the median of an even number of values is between the middle two', (t) => {
