@@ -19,7 +19,7 @@ import { endProcesses, removeControlGroup, unmountBelow } from './leftovers.ts';
 /** Part of the names of all it makes. */
 const CLUSTER = 'benchd';
 const NODE = 'd1';
-const FOLDER = '/var/lib/shoal/bench/dockerd';
+const FOLDER = '/var/lib/shoal/bench-dockerd';
 const CONTROL_GROUP = 'shoal-benchd';
 const STOP_MS_MAX = 20_000;
 const POLL_MS = 20;
