@@ -16,6 +16,9 @@ const ZERO_TIME = '0001-01-01T00:00:00Z';
 /** Until API 1.43 the same size was told twice. */
 const VIRTUAL_SIZE_MINOR_MAX = 43;
 
+/** Before API 1.51 the containers of an image were not counted. */
+const CONTAINERS_MINOR_MIN = 51;
+
 function familiar(names: readonly ImageName[]): string[] {
   return names.map(({ name }) => familiarName(parseReference(name)));
 }
@@ -53,7 +56,7 @@ export function summaryShape(
     ...withVirtualSize(store.sizeOf(image), opts.version),
     SharedSize: opts.sharedSize ? sharedSize(store, image) : -1,
     Labels: image.config.config?.Labels ?? null,
-    Containers: -1,
+    Containers: opts.version.minor >= CONTAINERS_MINOR_MIN ? store.holds.of(image.id).length : -1,
   };
 }
 

@@ -1,22 +1,34 @@
 import { ENGINE_VERSION } from '#proto/types/version.ts';
+import type { EngineDefaults } from '../core/defaults.ts';
 import { openFileCount, readSetting } from '../core/linux/settings.ts';
 import type { Engine } from '../core/open-engine.ts';
 import { timestamp } from '../core/record.ts';
 
-/** What the image store says about itself for `docker info` and `docker system df`. */
-export interface ImageFacts {
-  count(): Promise<number> | number;
-  usage(): Promise<{ readonly LayersSize: number; readonly Images: readonly unknown[] }>;
-  buildCache(): Promise<readonly unknown[]>;
+/** What a daemon was told that only `docker info` shows. */
+export interface InfoOpts {
+  /** `key=value`. */
+  readonly labels?: readonly string[];
+  readonly registryMirrors?: readonly string[];
+  /** host[:port] or CIDR. */
+  readonly insecureRegistries?: readonly string[];
+  readonly hostname?: string;
+  readonly debug?: boolean;
 }
 
-const REGISTRY = {
-  AllowNondistributableArtifactsCIDRs: null,
-  AllowNondistributableArtifactsHostnames: null,
-  InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8'],
-  IndexConfigs: { 'docker.io': { Name: 'docker.io', Mirrors: [], Secure: true, Official: true } },
-  Mirrors: null,
-};
+function registryConfig({ registryMirrors = [], insecureRegistries = [] }: InfoOpts): object {
+  const networks = insecureRegistries.filter((item) => item.includes('/'));
+  const hosts = insecureRegistries.filter((item) => !item.includes('/'));
+  const mirrors = registryMirrors.map((url) => (url.endsWith('/') ? url : `${url}/`));
+  const own = hosts.map((Name) => [Name, { Name, Mirrors: [], Secure: false, Official: false }] as const);
+  const official = { Name: 'docker.io', Mirrors: mirrors, Secure: true, Official: true };
+  return {
+    AllowNondistributableArtifactsCIDRs: null,
+    AllowNondistributableArtifactsHostnames: null,
+    InsecureRegistryCIDRs: [...new Set(['::1/128', '127.0.0.0/8', ...networks])],
+    IndexConfigs: { ...Object.fromEntries(own), 'docker.io': official },
+    Mirrors: mirrors.length > 0 ? mirrors : null,
+  };
+}
 
 /** What is the same on every machine. */
 const FIXED = {
@@ -38,7 +50,7 @@ const FIXED = {
 };
 
 /** GET /info, but for its Swarm part. */
-export function infoView(engine: Engine, images = 0): Record<string, unknown> {
+export function infoView(engine: Engine, opts: InfoOpts, images: number): Record<string, unknown> {
   const { parts, id } = engine;
   const { machine } = parts;
   return {
@@ -59,11 +71,11 @@ export function infoView(engine: Engine, images = 0): Record<string, unknown> {
       Log: ['json-file', 'local', 'none'],
     },
     ...limits(engine),
-    Debug: false,
+    Debug: opts.debug ?? false,
     NFd: openFileCount(),
     NGoroutines: 1,
     SystemTime: timestamp(parts.clock.wallMs()),
-    LoggingDriver: 'json-file',
+    LoggingDriver: parts.opts.defaults?.logDriver ?? 'json-file',
     CgroupDriver: 'cgroupfs',
     CgroupVersion: String(machine.cgroupVersion),
     NEventsListener: parts.events.listeners,
@@ -73,17 +85,23 @@ export function infoView(engine: Engine, images = 0): Record<string, unknown> {
     OSType: 'linux',
     Architecture: machine.architecture,
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: REGISTRY,
+    RegistryConfig: registryConfig(opts),
     NCPU: machine.cpus,
     MemTotal: machine.memoryBytes,
     GenericResources: null,
     DockerRootDir: parts.opts.dataRoot,
-    Name: machine.hostname,
-    Labels: [],
+    Name: opts.hostname ?? machine.hostname,
+    Labels: opts.labels ?? [],
+    ...addressPools(parts.opts.defaults),
     ServerVersion: ENGINE_VERSION,
     ...FIXED,
     SecurityOptions: [...(machine.seccomp ? ['name=seccomp,profile=builtin'] : []), 'name=cgroupns'],
   };
+}
+
+function addressPools({ addressPools: pools = [] }: EngineDefaults = {}): object {
+  if (pools.length === 0) return {};
+  return { DefaultAddressPools: pools.map(({ base, size }) => ({ Base: base, Size: size })) };
 }
 
 function containerCounts({ containers }: Engine): Record<string, number> {

@@ -3,7 +3,8 @@ import { type ApiRequest, json, type Reply, type Route } from '#proto/http/types
 import { API_MINOR_MAX, API_MINOR_MIN, ENGINE_VERSION, SHOAL_VERSION } from '#proto/types/version.ts';
 import type { Engine } from '../core/open-engine.ts';
 import { listView } from './container-list.ts';
-import { type ImageFacts, infoView } from './info.ts';
+import type { ImageFacts } from './image-facts.ts';
+import { type InfoOpts, infoView } from './info.ts';
 import { volumeView } from './volumes.ts';
 
 export interface SystemModules {
@@ -11,6 +12,7 @@ export interface SystemModules {
   /** Info.Swarm, and what the header `Swarm` of a ping says. */
   readonly swarm?: () => { readonly info: Promise<unknown> | unknown; readonly header: string };
   readonly images?: ImageFacts;
+  readonly opts?: InfoOpts;
 }
 
 /** The machine and this daemon as a whole. */
@@ -73,8 +75,8 @@ const INACTIVE = {
   RemoteManagers: null,
 };
 
-async function info({ engine, swarm, images }: SystemModules): Promise<Record<string, unknown>> {
-  return { ...infoView(engine, await images?.count()), Swarm: (await swarm?.().info) ?? INACTIVE };
+async function info({ engine, swarm, images, opts = {} }: SystemModules): Promise<Record<string, unknown>> {
+  return { ...infoView(engine, opts, images?.count() ?? 0), Swarm: (await swarm?.().info) ?? INACTIVE };
 }
 
 const DF_TYPES = ['container', 'image', 'volume', 'build-cache'];
@@ -84,13 +86,13 @@ async function df({ engine, images }: SystemModules, { query }: ApiRequest): Pro
   const unknown = types.find((type) => !DF_TYPES.includes(type));
   if (unknown !== undefined) throw new ShoalError('INVALID_ARGUMENT', `unknown object type: ${unknown}`);
   const wants = (type: string): boolean => types.length === 0 || types.includes(type);
-  const usage = wants('image') ? await images?.usage() : undefined;
+  const usage = wants('image') ? images?.usage() : undefined;
   return json({
     LayersSize: usage?.LayersSize ?? 0,
     Images: usage?.Images ?? [],
     Containers: wants('container') ? await containerUsage(engine) : [],
     Volumes: wants('volume') ? await volumeUsage(engine) : [],
-    BuildCache: (wants('build-cache') ? await images?.buildCache() : undefined) ?? [],
+    BuildCache: (wants('build-cache') ? images?.buildCache() : undefined) ?? [],
   });
 }
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Sandbox } from '../net/node-network.ts';
+import { dnsOf, engineGroup } from './defaults.ts';
 import { hostsFile, type NetworkFacts, resolvFile } from './etc-files.ts';
 import { readMounts } from './linux/mounts.ts';
 import { pathInRoot } from './linux/root-path.ts';
@@ -13,7 +14,7 @@ import { bindMount, sharedMemory, tmpfsMount } from './oci/mounts.ts';
 import { seccompChoice } from './oci/security.ts';
 import type { OciConfig, OciMount } from './oci/types.ts';
 import { type Accounts, resolveUser } from './oci/user.ts';
-import type { EngineParts } from './parts.ts';
+import type { EngineOpts, EngineParts } from './parts.ts';
 import type { ContainerSpec, MountPoint } from './record.ts';
 
 type Parts = Pick<EngineParts, 'opts' | 'machine' | 'containers' | 'seccomp' | 'runtime'>;
@@ -27,9 +28,13 @@ const INIT_PROGRAMS = [
 const INIT_PLACE = '/sbin/docker-init';
 
 /** Control group of a container, below the root of each hierarchy. */
-export function cgroupPath(instance: string, spec: ContainerSpec): string {
-  const parent = spec.hostConfig.CgroupParent;
-  return parent ? `/${parent.replace(/^\/+/, '')}/${spec.id}` : `/shoal/${instance}/${spec.id}`;
+export function cgroupPath(
+  { instance }: Pick<EngineOpts, 'instance'>,
+  { id, hostConfig, cgroupParent }: ContainerSpec,
+): string {
+  const parent = hostConfig.CgroupParent;
+  if (parent) return `/${parent.replace(/^\/+/, '')}/${id}`;
+  return `${cgroupParent || engineGroup({ instance })}/${id}`;
 }
 
 /** Writes what crun needs to make a container whose root file system is mounted in its bundle. */
@@ -74,7 +79,7 @@ export class BundleWriter {
         ...(withInit ? [bindMount(initProgram(), INIT_PLACE, ['bind', 'ro'])] : []),
         ...spec.mounts.map(ociMount),
       ],
-      cgroupsPath: cgroupPath(opts.instance, spec),
+      cgroupsPath: cgroupPath(opts, spec),
       machine,
       ...(filter === undefined ? {} : { seccomp: filter }),
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
@@ -137,9 +142,12 @@ export class BundleWriter {
       ...(gateway === undefined ? {} : { gateway }),
       ...(sandbox?.nameserver === undefined ? {} : { nameserver: sandbox.nameserver }),
     };
+    const { defaults } = this.#parts.opts;
+    const hostConfig = { ...spec.hostConfig, Dns: dnsOf(spec.hostConfig, defaults) };
+    const resolv = resolvFile({ hostConfig }, network, machineFile('/etc/resolv.conf'));
     writeFileSync(join(folder, 'hosts'), hostsFile(spec, network, machineFile('/etc/hosts')));
     writeFileSync(join(folder, 'hostname'), `${this.hostnameOf(spec)}\n`);
-    writeFileSync(join(folder, 'resolv.conf'), resolvFile(spec, network, machineFile('/etc/resolv.conf')));
+    writeFileSync(join(folder, 'resolv.conf'), resolv);
   }
 }
 

@@ -95,13 +95,13 @@ export class Creator {
     request: CreateRequest,
     extras: TaskExtras | undefined,
   ): Promise<ContainerSpec> {
-    const { machine, clock } = this.#parts;
+    const { machine, clock, opts } = this.#parts;
     const { config: asked, hostConfig: askedHost, endpoints } = request;
     checkConfig(asked, askedHost, machine);
     checkSupported(request);
     const image = await this.#image(request);
     const merged = mergedConfig(asked, image.config);
-    const hostConfig = completedHostConfig(askedHost, machine);
+    const hostConfig = completedHostConfig(askedHost, machine, opts.defaults);
     const shared = /^(host|container:.*)$/.test(hostConfig.NetworkMode ?? '');
     const config = { ...merged, Hostname: merged.Hostname || (shared ? '' : id.slice(0, 12)) };
     publishedPorts(config, hostConfig);

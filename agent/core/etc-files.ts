@@ -43,8 +43,12 @@ function extraHost(entry: string, gateway: string | undefined): string {
 /** Where names are asked for when nobody says: the machine's servers, unless they are out of reach in here. */
 const PUBLIC_SERVERS = ['8.8.8.8', '8.8.4.4'];
 
-export function resolvFile(spec: ContainerSpec, network: NetworkFacts, machineFile: string): string {
-  const { Dns, DnsSearch, DnsOptions } = spec.hostConfig;
+export function resolvFile(
+  { hostConfig }: Pick<ContainerSpec, 'hostConfig'>,
+  network: NetworkFacts,
+  machineFile: string,
+): string {
+  const { Dns, DnsSearch, DnsOptions } = hostConfig;
   const machine = parseResolv(machineFile);
   const servers = network.nameserver
     ? [network.nameserver]

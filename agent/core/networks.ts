@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { LocalNetwork, NodeNetwork } from '../net/node-network.ts';
+import { bridgeAddress, type EngineDefaults, givenPools } from './defaults.ts';
 import type { EventBus } from './events.ts';
 import { randomId } from './names.ts';
 import { timestamp } from './record.ts';
@@ -47,6 +49,10 @@ export type NetworkRequest = Pick<
   readonly ipamOptions?: Readonly<Record<string, string>> | null;
 };
 
+const OPTION = {
+  mtu: 'com.docker.network.driver.mtu',
+  bridgeName: 'com.docker.network.bridge.name',
+} as const;
 const BUILT_IN = { bridge: 'bridge', host: 'host', none: 'null' } as const;
 
 interface Modules {
@@ -57,6 +63,7 @@ interface Modules {
   readonly random: Random;
   /** CIDRs of the machine's own interfaces. */
   readonly machineSubnets: () => readonly string[];
+  readonly defaults?: Pick<EngineDefaults, 'addressPools' | 'bridge' | 'mtu'>;
 }
 
 /** The networks of this machine: `bridge`, `host` and `none`, and the bridges that users make. */
@@ -71,6 +78,7 @@ export class LocalNetworks {
     for (const record of modules.table.all() as NetworkRecord[]) this.#byId.set(record.id, record);
     for (const [name, driver] of Object.entries(BUILT_IN))
       if (!this.#named(name)) this.#builtIn(name, driver);
+    this.#adaptBridge();
   }
 
   list(): NetworkRecord[] {
@@ -163,6 +171,32 @@ export class LocalNetworks {
     this.#modules.table.put(record.id, record);
   }
 
+  /** The daemon may have been told otherwise since the network `bridge` was made. */
+  #adaptBridge(): void {
+    const { bridge, mtu } = this.#modules.defaults ?? {};
+    const before = this.find('bridge');
+    const { subnet, gateway } =
+      bridge?.cidr === undefined ? before : this.#bridgeSubnet(bridge.cidr, before.id);
+    const options = {
+      ...(bridge?.name === undefined ? {} : { [OPTION.bridgeName]: bridge.name }),
+      ...(mtu === undefined ? {} : { [OPTION.mtu]: String(mtu) }),
+    };
+    const record = { ...before, options, ...(subnet && gateway ? { subnet, gateway } : {}) };
+    if (isDeepStrictEqual(record, before)) return;
+    this.#byId.set(record.id, record);
+    this.#modules.table.put(record.id, record);
+  }
+
+  #bridgeSubnet(cidr: string, id: string): { subnet: string; gateway: string } {
+    const { subnet, gateway } = bridgeAddress(cidr);
+    const others = this.list().filter((record) => record.id !== id);
+    const taken = others.find((record) =>
+      subnets(record.subnet ? [record.subnet] : []).some((own) => overlaps(own, subnet)),
+    );
+    if (taken) throw new ShoalError('CONFLICT', `bridge address ${cidr} overlaps with network ${taken.name}`);
+    return { subnet: formatSubnet(subnet), gateway };
+  }
+
   #identity(name: string): Pick<NetworkRecord, 'id' | 'name' | 'createdAt'> {
     return {
       id: randomId(this.#modules.random),
@@ -212,7 +246,7 @@ export class LocalNetworks {
 
   #freeSubnet(): { subnet: string; gateway: string } {
     const used = [...this.#used(), ...subnets(this.#modules.machineSubnets())];
-    for (const pool of defaultPools()) {
+    for (const pool of givenPools(this.#modules.defaults ?? {}) ?? defaultPools()) {
       if (!used.some((other) => overlaps(other, pool)))
         return { subnet: formatSubnet(pool), gateway: formatAddress(pool.base + 1) };
     }
@@ -232,8 +266,8 @@ function subnets(cidrs: readonly string[]): Subnet[] {
 }
 
 function localNetwork(record: NetworkRecord): LocalNetwork {
-  const mtu = Number(record.options['com.docker.network.driver.mtu']);
-  const bridgeName = record.options['com.docker.network.bridge.name'];
+  const mtu = Number(record.options[OPTION.mtu]);
+  const bridgeName = record.options[OPTION.bridgeName];
   return {
     id: record.id,
     name: record.name,

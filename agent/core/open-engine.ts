@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
@@ -11,6 +11,7 @@ import { ContainerFiles } from './container-files.ts';
 import { ContainerSet } from './container-set.ts';
 import { ContainerEngine } from './containers.ts';
 import { Creator } from './creator.ts';
+import { checkDefaults, engineGroup } from './defaults.ts';
 import { EventBus } from './events.ts';
 import { Execs } from './execs.ts';
 import { Exits } from './exits.ts';
@@ -67,6 +68,7 @@ const STARTS_WAITING_MAX = 10_000;
 export async function openEngine(given: EngineOpts, modules: EngineModules): Promise<Engine> {
   // A folder of its own: other parts of the node keep theirs beside it.
   const opts = { ...given, execRoot: join(given.execRoot, 'engine') };
+  checkDefaults(opts.defaults ?? {});
   await using stack = new AsyncDisposableStack();
   mkdirSync(opts.dataRoot, { recursive: true, mode: 0o711 });
   const state = stack.use(new EngineState({ folder: join(opts.dataRoot, 'engine') }));
@@ -170,6 +172,7 @@ function makeParts(
       clock,
       random,
       machineSubnets,
+      defaults: opts.defaults ?? {},
     }),
     seccomp: new SeccompFilters({ folder: join(opts.dataRoot, 'seccomp') }, { runtime, spawner }),
   };
@@ -198,8 +201,9 @@ function closeDown(
     opts.execRoot,
     containers.all().some(({ hasProcess }) => hasProcess),
   );
-  removeGroupIfEmpty(cgroups, `/shoal/${opts.instance}`);
-  removeGroupIfEmpty(cgroups, '/shoal');
+  const group = engineGroup(opts);
+  removeGroupIfEmpty(cgroups, group);
+  removeGroupIfEmpty(cgroups, dirname(group));
 }
 
 /** From now on ends are noticed; those between recovery and here are found by the first look. */

@@ -3,6 +3,7 @@ import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { NodeNetwork } from '../net/node-network.ts';
 import type { ContainerSet } from './container-set.ts';
+import type { EngineDefaults } from './defaults.ts';
 import type { EventBus } from './events.ts';
 import type { CgroupLayout } from './linux/cgroup-layout.ts';
 import type { Machine } from './linux/machine.ts';
@@ -19,8 +20,9 @@ export interface EngineOpts {
   readonly dataRoot: string;
   /** What must not; short, best in memory. Several engines never share either folder. */
   readonly execRoot: string;
-  /** Control groups of this engine are below /shoal/<instance>. */
+  /** Control groups of this engine are below /shoal/<instance>, or below that in the parent of its defaults. */
   readonly instance: string;
+  readonly defaults?: EngineDefaults;
   readonly crun?: string;
   readonly conmon?: string;
   /** Shells that start containers. */

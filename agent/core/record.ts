@@ -54,6 +54,8 @@ export interface ContainerSpec {
   /** Networks of this machine, by name. */
   readonly endpoints: Readonly<Record<string, EndpointRecord>>;
   readonly extras?: TaskExtras;
+  /** Control group that its own is in, where the engine had one of its own choice when this was started. */
+  readonly cgroupParent?: string;
 }
 
 /** What became of it so far. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { Creator } from './creator.ts';
+import { engineGroup } from './defaults.ts';
 import type { Exits } from './exits.ts';
 import { Cgroup, groupsUnder } from './linux/cgroup.ts';
 import { readExit } from './linux/exit-watch.ts';
@@ -126,7 +127,7 @@ function hasBundle(parts: EngineParts, id: string): boolean {
 async function removeStrays(parts: EngineParts): Promise<void> {
   const { opts, runtime, containers, rootfs, cgroups } = parts;
   const isStray = (id: string): boolean => containers.get(id) === undefined;
-  const groups = groupsUnder(cgroups, `/shoal/${opts.instance}`);
+  const groups = groupsUnder(cgroups, engineGroup(opts));
   const bundles = namesIn(join(opts.execRoot, 'c'));
   for (const id of new Set([...groups, ...bundles])) if (isStray(id)) await removeStray(id, parts);
   for (const id of namesIn(runtime.exitFolder))
@@ -138,7 +139,7 @@ async function removeStrays(parts: EngineParts): Promise<void> {
 }
 
 async function removeStray(id: string, { opts, cgroups, clock, runtime, log }: EngineParts): Promise<void> {
-  const group = new Cgroup({ layout: cgroups, path: `/shoal/${opts.instance}/${id}` }, { clock });
+  const group = new Cgroup({ layout: cgroups, path: `${engineGroup(opts)}/${id}` }, { clock });
   for (const pid of group.processes()) signalPid(pid, SIGKILL);
   try {
     await group.remove();

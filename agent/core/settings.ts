@@ -1,7 +1,9 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { ContainerConfig, HealthConfig, HostConfig } from './container-types.ts';
+import { type EngineDefaults, logConfigOf } from './defaults.ts';
 import type { Machine } from './linux/machine.ts';
 import { signalNumber } from './linux/signals.ts';
+import { LOG_DRIVERS } from './logs/options.ts';
 import { wantedCapabilities } from './oci/capabilities.ts';
 import { MASKED_PATHS, mergeEnv, READONLY_PATHS } from './oci/config.ts';
 
@@ -13,7 +15,6 @@ import { MASKED_PATHS, mergeEnv, READONLY_PATHS } from './oci/config.ts';
 const MIB = 1024 * 1024;
 const MEMORY_MIN = 6 * MIB;
 const NS_PER_MS = 1_000_000;
-const LOG_DRIVERS = ['json-file', 'local', 'none'];
 const RUNTIMES = ['', 'crun', 'runc', 'io.containerd.runc.v2'];
 
 /** The user's config over the image's. Lists of the user stay as they are, environment and maps are joined. */
@@ -80,7 +81,11 @@ export function commandLine(config: ContainerConfig): { path: string; args: stri
 }
 
 /** Docker's defaults, as they show in `docker inspect`. */
-export function completedHostConfig(config: HostConfig, machine: Machine): HostConfig {
+export function completedHostConfig(
+  config: HostConfig,
+  machine: Machine,
+  defaults?: EngineDefaults,
+): HostConfig {
   const privileged = config.Privileged ?? false;
   const mode = config.NetworkMode ?? '';
   return {
@@ -90,7 +95,7 @@ export function completedHostConfig(config: HostConfig, machine: Machine): HostC
       Name: config.RestartPolicy?.Name || 'no',
       MaximumRetryCount: config.RestartPolicy?.MaximumRetryCount ?? 0,
     },
-    LogConfig: { Type: config.LogConfig?.Type || 'json-file', Config: config.LogConfig?.Config ?? {} },
+    LogConfig: logConfigOf(config.LogConfig, defaults),
     ShmSize: config.ShmSize || 64 * MIB,
     IpcMode: config.IpcMode || 'private',
     CgroupnsMode: config.CgroupnsMode || (machine.cgroupVersion === 2 && !privileged ? 'private' : 'host'),

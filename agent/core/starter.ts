@@ -7,6 +7,7 @@ import type { BundleWriter } from './bundle.ts';
 import { cgroupPath } from './bundle.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
+import { dnsOf, engineGroup } from './defaults.ts';
 import { settledEndpoints } from './endpoints.ts';
 import { Cgroup } from './linux/cgroup.ts';
 import { unmountIfMounted } from './linux/mounts.ts';
@@ -51,9 +52,8 @@ export class Starter {
   }
 
   async #startOrThrow(container: Container): Promise<void> {
-    const { runtime, rootfs, events, networks } = this.#parts;
-    const endpoints = settledEndpoints(container.spec.endpoints, networks);
-    if (!isDeepStrictEqual(endpoints, container.spec.endpoints)) container.updateSpec({ endpoints });
+    const { runtime, rootfs, events } = this.#parts;
+    this.#settle(container);
     const { spec } = container;
     const bundle = runtime.bundle(spec.id);
     if (existsSync(bundle)) runtime.forget(spec.id);
@@ -69,6 +69,17 @@ export class Starter {
     this.#noteRunning(container, supervised, sandbox);
     runtime.start(spec.id);
     emitContainer(events, container, 'start');
+  }
+
+  /** Decides what depends on how things are at this moment; remembered, so that a later engine finds it. */
+  #settle(container: Container): void {
+    const { networks, opts } = this.#parts;
+    const { endpoints, cgroupParent = '' } = container.spec;
+    const settled = {
+      endpoints: settledEndpoints(endpoints, networks),
+      cgroupParent: opts.defaults?.cgroupParent ? engineGroup(opts) : '',
+    };
+    if (!isDeepStrictEqual(settled, { endpoints, cgroupParent })) container.updateSpec(settled);
   }
 
   #supervision({
@@ -109,7 +120,7 @@ export class Starter {
     const { net, networks } = this.#parts;
     for (const { networkId } of Object.values(spec.endpoints))
       await networks.ensure(networks.find(networkId));
-    const sandbox = await net.openSandbox(sandboxRequest(spec, networks));
+    const sandbox = await net.openSandbox(sandboxRequest(spec, this.#parts));
     for (const { networkId } of sandbox.attachments) this.#networkEvent('connect', networkId, spec.id);
     return sandbox;
   }
@@ -130,7 +141,7 @@ export class Starter {
 
   cgroup(spec: ContainerSpec): Cgroup {
     const { opts, cgroups, clock } = this.#parts;
-    return new Cgroup({ layout: cgroups, path: cgroupPath(opts.instance, spec) }, { clock });
+    return new Cgroup({ layout: cgroups, path: cgroupPath(opts, spec) }, { clock });
   }
 
   /**
@@ -183,10 +194,13 @@ export class Starter {
 }
 
 /** What the data plane is to make for a container. */
-export function sandboxRequest(spec: ContainerSpec, networks: Pick<LocalNetworks, 'find'>): SandboxRequest {
+export function sandboxRequest(
+  spec: ContainerSpec,
+  { networks, opts }: { networks: Pick<LocalNetworks, 'find'>; opts: Pick<EngineParts['opts'], 'defaults'> },
+): SandboxRequest {
   const { config, hostConfig, endpoints, extras } = spec;
   const names = [spec.name, spec.id.slice(0, 12), config.Hostname ?? ''].filter((name) => name !== '');
-  const dns = hostConfig.Dns ?? [];
+  const dns = dnsOf(hostConfig, opts.defaults);
   const bridges = Object.values(endpoints).filter(
     ({ networkId }) => networks.find(networkId).driver === 'bridge',
   );

@@ -40,6 +40,12 @@ export function holds(subnet: Subnet, address: number): boolean {
   return address >= subnet.base && address < subnet.base + size(subnet.prefix);
 }
 
+/** A network cut into subnets of that prefix, in order. */
+export function* subnetsIn(network: Subnet, prefix: number): Generator<Subnet> {
+  const end = network.base + size(network.prefix);
+  for (let { base } = network; base < end; base += size(prefix)) yield { base, prefix };
+}
+
 function size(prefix: number): number {
   return 2 ** (32 - prefix);
 }

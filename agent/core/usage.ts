@@ -17,7 +17,7 @@ export function cgroupOf(
   { opts, cgroups, clock }: Pick<EngineParts, 'opts' | 'cgroups' | 'clock'>,
   { spec }: Container,
 ): Cgroup {
-  return new Cgroup({ layout: cgroups, path: cgroupPath(opts.instance, spec) }, { clock });
+  return new Cgroup({ layout: cgroups, path: cgroupPath(opts, spec) }, { clock });
 }
 
 /** Undefined when it has no process. */

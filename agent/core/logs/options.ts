@@ -3,6 +3,9 @@ import type { HostConfig } from '../container-types.ts';
 
 const MIB = 1024 * 1024;
 
+/** What keeps the output of containers. */
+export const LOG_DRIVERS: readonly string[] = ['json-file', 'local', 'none'];
+
 /** How the output of a container is kept. */
 export interface LogKeeping {
   readonly driver: 'json-file' | 'local' | 'none';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { Container } from '#agent/core/container.ts';
 import { ContainerSet } from '#agent/core/container-set.ts';
+import type { EngineDefaults } from '#agent/core/defaults.ts';
 import { EventBus } from '#agent/core/events.ts';
 import { ContainerIo } from '#agent/core/io.ts';
 import { LocalNetworks } from '#agent/core/networks.ts';
@@ -116,7 +117,7 @@ test.serial(
   },
 );
 
-function networksOf(state: EngineState, log: string[] = []): LocalNetworks {
+function networksOf(state: EngineState, log: string[] = [], defaults: EngineDefaults = {}): LocalNetworks {
   return new LocalNetworks({
     table: state.networks,
     network: {
@@ -125,8 +126,10 @@ function networksOf(state: EngineState, log: string[] = []): LocalNetworks {
     },
     events: new EventBus({ clock: systemClock }),
     clock: systemClock,
-    random: seededRandom(1),
+    // Another for each, or they would give out the same identifiers.
+    random: seededRandom(state.networks.all().length),
     machineSubnets: () => ['172.17.0.1/16'],
+    defaults,
   });
 }
 
@@ -209,6 +212,31 @@ test.serial(
     fails = false;
     await networks.create(request);
     t.is(networks.find('net').name, 'net');
+  },
+);
+
+test.serial(
+  'networks: the bridge is what the daemon is told when it starts, and Docker’s again when it is not',
+  async (t) => {
+    using state = new EngineState({ folder });
+    const { id } = networksOf(state).find('bridge');
+    const addressPools = [{ base: '10.1.0.0/16', size: 24 }];
+    const told = networksOf(state, [], {
+      bridge: { name: 'br7', cidr: '10.7.0.9/24' },
+      mtu: 1400,
+      addressPools,
+    });
+    const bridge = told.find('bridge');
+    t.like(bridge, { id, subnet: '10.7.0.0/24', gateway: '10.7.0.9' });
+    t.deepEqual(bridge.options, {
+      'com.docker.network.bridge.name': 'br7',
+      'com.docker.network.driver.mtu': '1400',
+    });
+    t.is((await told.create(request)).subnet, '10.1.0.0/24');
+    t.throws(() => networksOf(state, [], { bridge: { cidr: '10.1.0.1/16' } }), {
+      message: 'bridge address 10.1.0.1/16 overlaps with network net',
+    });
+    t.deepEqual(networksOf(state).find('bridge').options, {});
   },
 );
 
