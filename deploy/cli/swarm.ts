@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { clientFor } from './context.ts';
+import { addRecover } from './swarm-recover.ts';
 import { addStatus } from './swarm-status.ts';
 
 const DEFAULT_LISTEN = '0.0.0.0:2377';
@@ -22,6 +23,7 @@ export function swarmCommand(): Command {
   addJoin(swarm);
   addToken(swarm);
   addStatus(swarm);
+  addRecover(swarm);
   swarm
     .command('leave')
     .description('Leave the cluster')
@@ -40,20 +42,27 @@ function addInit(swarm: Command): void {
     .option('--advertise-addr <address>', 'address told to other nodes', '')
     .option('--listen-addr <address>', 'where managers listen', DEFAULT_LISTEN)
     .option('--availability <kind>', 'active, pause or drain', 'active')
-    .action(
-      async (opts: { advertiseAddr: string; listenAddr: string; availability: string }, command: Command) => {
-        const client = clientFor(command);
-        const body = {
-          AdvertiseAddr: opts.advertiseAddr,
-          ListenAddr: opts.listenAddr,
-          Availability: opts.availability,
-          Spec: {},
-        };
-        const nodeId = await client.call<string>('POST', '/swarm/init', { body });
-        console.log(`Swarm initialized: current node (${nodeId}) is now a manager.\n`);
-        console.log(await joinHint(command, 'worker'));
-      },
-    );
+    .option('--force-new-cluster', 'go on alone with the cluster this node manages ("swarm recover")', false)
+    .action(async (opts: InitOpts, command: Command) => {
+      const client = clientFor(command);
+      const body = {
+        AdvertiseAddr: opts.advertiseAddr,
+        ListenAddr: opts.listenAddr,
+        Availability: opts.availability,
+        ForceNewCluster: opts.forceNewCluster,
+        Spec: {},
+      };
+      const nodeId = await client.call<string>('POST', '/swarm/init', { body });
+      console.log(`Swarm initialized: current node (${nodeId}) is now a manager.\n`);
+      console.log(await joinHint(command, 'worker'));
+    });
+}
+
+interface InitOpts {
+  readonly advertiseAddr: string;
+  readonly listenAddr: string;
+  readonly availability: string;
+  readonly forceNewCluster: boolean;
 }
 
 function addJoin(swarm: Command): void {

@@ -119,8 +119,8 @@ export async function stopDaemon(node: LocalNode): Promise<void> {
     if (Date.now() > untilMs) process.kill(pid, 'SIGKILL');
     await sleep(POLL_MS);
   }
-  const remove = [SHOALD, '--remove-everything', ...flagsOf(node)] as const;
-  // What was in a namespace that is gone is gone with it; the rest is not in any.
-  const there = existsSync(`/run/netns/${namespaceOf(node.cluster, node.name)}`);
-  await run(there ? ['nsenter', ...inside(node, ...remove)] : [...remove]);
+  const namespace = namespaceOf(node.cluster, node.name);
+  // After a restart of the machine the namespace is gone, its containers' state is not: the machine's own namespace is not touched.
+  if (!existsSync(`/run/netns/${namespace}`)) await run(['ip', 'netns', 'add', namespace]);
+  await run(['nsenter', ...inside(node, SHOALD, '--remove-everything', ...flagsOf(node))]);
 }

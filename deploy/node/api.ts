@@ -82,7 +82,12 @@ export class NodeApi {
     const { engine, images, registries } = machine;
     const cluster = this.#cluster();
     return [
-      ...systemRoutes({ engine, swarm: () => swarmInfo(cluster), images: imageFacts(images) }),
+      ...systemRoutes({
+        engine,
+        swarm: () => swarmInfo(cluster),
+        images: imageFacts(images),
+        opts: machine.info,
+      }),
       ...containerRoutes({ engine }),
       ...containerFileRoutes({ engine }),
       ...commitRoutes({ engine, store: images.store }),
@@ -94,7 +99,7 @@ export class NodeApi {
       ...distributionRoutes({ images, registries }),
       ...networkRoutes({ engine, cluster: () => clusterNetworks(cluster) }),
       ...clusterRoutes(cluster),
-      ...operatorRoutes({ manager: () => this.#offered('operator') }),
+      ...operatorRoutes({ manager: () => this.#offered('operator'), lifecycle: swarm }),
     ];
   }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import type { InfoOpts } from '#agent/api/info.ts';
 import type { ContentPeers } from '#agent/core/engine.ts';
 import { imagesForContainers } from '#agent/core/image/image-source.ts';
 import { ImageStore } from '#agent/core/image/image-store.ts';
@@ -19,6 +20,8 @@ export interface Machine extends AsyncDisposable {
   readonly images: Images;
   readonly registries: Registries;
   readonly network: NodeNetwork;
+  /** What `docker info` tells of how this daemon was started. */
+  readonly info: InfoOpts;
 }
 
 export interface MachineModules {
@@ -62,12 +65,13 @@ export async function openMachine(opts: DaemonOpts, modules: MachineModules): Pr
   const images = new Images({ store: imageStore, registries, peers: modules.peers });
   const engine = stack.use(
     await openEngine(
-      { dataRoot: opts.dataRoot, execRoot: opts.execRoot, instance: instance || 'default' },
+      { dataRoot: opts.dataRoot, execRoot: opts.execRoot, instance: instance || 'default', defaults: opts },
       { clock, random, log: log.child('engine'), images: imagesForContainers(imageStore), net: network },
     ),
   );
   parts = engine.parts;
   await imageStore.collect();
   const running = stack.move();
-  return { engine, images, registries, network, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  const info = { ...opts, debug: opts.logLevel === 'debug' };
+  return { engine, images, registries, network, info, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -1,7 +1,7 @@
 import type { NodeIdentity } from '#agent/session/identity.ts';
 import type { ClusterEvent } from '#manager/api/events.ts';
+import type { Member } from '#manager/consensus/consensus.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
-import type { StartOpts } from '#manager/consensus/opts.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
@@ -11,7 +11,7 @@ import { openDialer } from '#proto/rpc/client.ts';
 import type { RpcDialer } from '#proto/rpc/types.ts';
 import { textOf } from './addresses.ts';
 import { askToJoin, askToLeave, type RaftCaller } from './join-raft.ts';
-import { controlAddrOf, type ManagerPart, startManager } from './manager.ts';
+import { type Beginning, controlAddrOf, type ManagerPart, startManager } from './manager.ts';
 import type { SwarmFolder, SwarmSettings } from './swarm-settings.ts';
 
 export interface ManagerSwitchModules {
@@ -38,6 +38,7 @@ export class ManagerSwitch implements AsyncDisposable {
   readonly #dialer: RpcDialer & AsyncDisposable;
   readonly #stopping = new AbortController();
   #current: ManagerPart | undefined;
+  #isLeaving = false;
   #unfollow: () => void = () => undefined;
   /** Starting and stopping, one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -58,16 +59,18 @@ export class ManagerSwitch implements AsyncDisposable {
   }
 
   /** Starts the manager if this node is one: anew, as it was before, or as a newcomer to the group. */
-  async start(start?: StartOpts): Promise<void> {
+  async start(asked?: Beginning): Promise<void> {
     const { identity, folder, onStarted } = this.#modules;
     if (identity.peer().role !== 'manager' || this.#current !== undefined) return;
     const { nodeId } = identity.peer();
     const { listen, raftPort, advertiseHost } = this.#settings;
     const known = hasRaftState(machineDisk, folder.raft);
-    const chosen = start ?? (known ? ({ kind: 'restart' } as const) : await this.#askToJoin());
-    const opts = { stateDir: folder.raft, nodeId, listen, raftPort, advertiseHost, start: chosen };
-    const manager = await startManager(opts, { ...this.#modules, dialer: this.#dialer });
+    const beginning = asked ?? (known ? ({ start: { kind: 'restart' } } as const) : await this.#askToJoin());
+    const opts = { stateDir: folder.raft, nodeId, listen, raftPort, advertiseHost, beginning };
+    const modules = { ...this.#modules, dialer: this.#dialer };
+    const manager = await startManager(opts, modules, this.#stopping.signal);
     this.#current = manager;
+    this.#watchMembers(manager);
     onStarted?.(manager, this.#dialer);
   }
 
@@ -86,6 +89,7 @@ export class ManagerSwitch implements AsyncDisposable {
     if (consensus === undefined) return;
     const { self, members } = await consensus.status();
     if (members.length <= 1) return;
+    this.#isLeaving = true;
     if (consensus.leadership().leading) await consensus.transferLeadership();
     await askToLeave(self.nodeId, { ...this.#modules, dialer: this.#dialer }, signal);
   }
@@ -119,9 +123,40 @@ export class ManagerSwitch implements AsyncDisposable {
     await this.#modules.folder.forgetRaft();
   }
 
-  #askToJoin(): Promise<StartOpts> {
+  /** A manager that is no member of its group any more is none, whatever its certificate still says. */
+  #watchMembers(manager: ManagerPart): void {
+    const isIn = (members: readonly Member[]): boolean =>
+      members.some(({ nodeId }) => nodeId === manager.nodeId);
+    let wasIn = isIn(manager.consensus.members());
+    manager.consensus.onMembers((members) => {
+      const removed = wasIn && !isIn(members);
+      wasIn = isIn(members);
+      if (removed && !this.#isLeaving) this.#turn = this.#turn.then(() => this.#giveUp(manager));
+    });
+  }
+
+  /** Its group went on without it: it starts anew as whatever it is to be now. */
+  async #giveUp(manager: ManagerPart): Promise<void> {
+    if (this.#current !== manager || this.#stopping.signal.aborted) return;
+    const { folder, log } = this.#modules;
+    const wasToBe = manager.store.view().nodes.get(manager.nodeId)?.spec.role;
+    this.#current = undefined;
+    try {
+      await manager[Symbol.asyncDispose]();
+      if (wasToBe !== 'manager') await folder.forgetRaft();
+      else {
+        const aside = await folder.setAsideRaft();
+        log.warn('the other managers went on without this one: its state is set aside', { aside });
+      }
+    } catch (error) {
+      log.error('the state of a manager that was removed could not be put away', { err: error });
+    }
+    await this.#become();
+  }
+
+  async #askToJoin(): Promise<Beginning> {
     const modules = { ...this.#modules, dialer: this.#dialer };
-    return askToJoin(this.#caller(), modules, this.#stopping.signal);
+    return { start: await askToJoin(this.#caller(), modules, this.#stopping.signal) };
   }
 
   #caller(): RaftCaller {

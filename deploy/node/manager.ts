@@ -13,9 +13,11 @@ import { type DispatcherParts, openDispatcher } from '#manager/dispatcher/open.t
 import { LEADER_LOOP_OPTS, LeaderLoop } from '#manager/leader/loop.ts';
 import { keepRoles } from '#manager/leader/role-keeper.ts';
 import { LogBroker } from '#manager/logs/broker.ts';
+import type { Change } from '#manager/store/changes.ts';
 import { StoreMachine } from '#manager/store/machine.ts';
 import { PROPOSER_OPTS } from '#manager/store/proposer.ts';
 import { ReplicatedStore } from '#manager/store/store.ts';
+import type { StoreView } from '#manager/store/view.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Metrics } from '#proto/base/metrics.ts';
@@ -34,8 +36,16 @@ export interface ManagerOpts {
   readonly raftPort: number;
   /** What the others are told instead of the listening address. */
   readonly advertiseHost: string;
+  readonly beginning: Beginning;
+}
+
+/** How a manager comes to be, and what it does before anybody may ask anything of it. */
+export interface Beginning {
   readonly start: StartOpts;
+  /** The other managers are gone for good. */
   readonly forceNewCluster?: boolean;
+  /** What it writes first, when it leads; for one that is alone. */
+  readonly firstChanges?: (view: StoreView) => readonly Change[];
 }
 
 export interface ManagerModules {
@@ -75,7 +85,11 @@ export function controlAddrOf({
 }
 
 /** Starts everything a manager is made of; stopped in reverse. */
-export async function startManager(opts: ManagerOpts, modules: ManagerModules): Promise<ManagerPart> {
+export async function startManager(
+  opts: ManagerOpts,
+  modules: ManagerModules,
+  signal: AbortSignal,
+): Promise<ManagerPart> {
   await using stack = new AsyncDisposableStack();
   const { clock, random, log, metrics, dialer } = modules;
   const machine = new StoreMachine();
@@ -83,6 +97,7 @@ export async function startManager(opts: ManagerOpts, modules: ManagerModules): 
   const consensus = stack.use(await openConsensus(opts, machine, { ...modules, metrics: health.metrics }));
   const leadWatch = stack.use(new LeadWatch({ consensus, clock }));
   const store = stack.use(new ReplicatedStore(PROPOSER_OPTS, { machine, consensus, clock, random, metrics }));
+  await writeFirst(opts.beginning, { store, consensus }, signal);
   const dispatcher = stack.use(
     openDispatcher({ nodeId: opts.nodeId, store, consensus, dialer, clock, random, log, metrics }),
   );
@@ -119,15 +134,15 @@ function openConsensus(
   machine: StoreMachine,
   modules: ManagerModules,
 ): Promise<Consensus> {
-  const { nodeId, stateDir, start, advertiseHost, raftPort, listen } = opts;
+  const { nodeId, stateDir, beginning, advertiseHost, raftPort, listen } = opts;
   const raftAddr = textOf({ host: advertiseHost, port: raftPort });
   return startConsensus(
     {
       stateDir,
       self: { nodeId, raftAddr, controlAddr: controlAddrOf(opts) },
       listen: { host: listen.host, port: raftPort },
-      start,
-      forceNewCluster: opts.forceNewCluster ?? false,
+      start: beginning.start,
+      forceNewCluster: beginning.forceNewCluster ?? false,
     },
     {
       identity: modules.identity,
@@ -137,6 +152,17 @@ function openConsensus(
       onFailure: modules.onFailure,
     },
   );
+}
+
+async function writeFirst(
+  { firstChanges }: Beginning,
+  { store, consensus }: Pick<Parts, 'store' | 'consensus'>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (firstChanges === undefined) return;
+  await untilLeading(consensus, signal);
+  await store.readBarrier(signal);
+  await store.update({ changes: firstChanges(store.view()) });
 }
 
 async function serveManager(opts: ManagerOpts, modules: ManagerModules, parts: Parts): Promise<RpcServer> {
@@ -186,7 +212,7 @@ function leadWhenElected({ store, consensus, dispatcher }: Parts, modules: Manag
 }
 
 /** Waits until this manager leads: a new cluster's first one does so at once. */
-export async function untilLeading(consensus: Consensus, signal: AbortSignal): Promise<void> {
+async function untilLeading(consensus: Consensus, signal: AbortSignal): Promise<void> {
   const led = Promise.withResolvers<void>();
   const look = ({ leading }: Leadership): void => {
     if (leading) led.resolve();

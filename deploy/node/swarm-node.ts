@@ -4,9 +4,16 @@ import { taskLogs } from '#agent/exec/container/task-logs.ts';
 import { NodeIdentity } from '#agent/session/identity.ts';
 import { joinCluster } from '#agent/session/join.ts';
 import type { KnownManager } from '#agent/session/managers.ts';
-import type { InitRequest, JoinRequest } from '#manager/api/convert/swarm-requests.ts';
-import type { LocalNodeState, LocalSwarmInfo, SwarmLifecycle } from '#manager/api/lifecycle.ts';
-import { assert } from '#proto/base/assert.ts';
+import type { Addresses, InitRequest, JoinRequest } from '#manager/api/convert/swarm-requests.ts';
+import type {
+  LocalNodeState,
+  LocalSwarmInfo,
+  OperatorLifecycle,
+  SwarmLifecycle,
+} from '#manager/api/lifecycle.ts';
+import { machineDisk } from '#manager/consensus/disk.ts';
+import { hasRaftState } from '#manager/consensus/state.ts';
+import { aloneChanges } from '#manager/leader/alone.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import { messageOf, ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
@@ -19,13 +26,13 @@ import { addressOf, advertiseAddress, freePort, listenAddress, PEER_PORT } from 
 import { type AgentPart, startAgent } from './agent.ts';
 import { describeNode } from './describe.ts';
 import type { DaemonOpts } from './flags.ts';
-import { type Founding, found } from './founding.ts';
+import { found } from './founding.ts';
 import { leavingManagerText } from './leaving.ts';
 import type { Machine } from './machine.ts';
-import { type ManagerPart, untilLeading } from './manager.ts';
+import type { Beginning, ManagerPart } from './manager.ts';
 import { ManagerSwitch } from './manager-switch.ts';
 import type { PeersSwitch } from './peers-switch.ts';
-import { SwarmFolder, type SwarmSettings } from './swarm-settings.ts';
+import { readdressed, SwarmFolder, type SwarmSettings } from './swarm-settings.ts';
 
 export interface SwarmNodeModules {
   readonly machine: Machine;
@@ -47,6 +54,8 @@ const GOODBYE_MS_MAX = 5_000;
 const ALREADY =
   'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
 const NOT_PART = 'This node is not part of a swarm';
+const NO_MANAGER =
+  'This node is not a swarm manager: only a manager can go on with the swarm alone, with the state it has.';
 const JOIN_TIMEOUT =
   'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.';
 
@@ -58,7 +67,7 @@ interface Standing extends AsyncDisposable {
 }
 
 /** This node's place in a swarm: making one, joining one, leaving it, and standing in it again after a restart. */
-export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
+export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDisposable {
   readonly #opts: DaemonOpts;
   readonly #modules: SwarmNodeModules;
   readonly #folder: SwarmFolder;
@@ -107,10 +116,8 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
   }
 
   init(request: InitRequest): Promise<NodeId> {
+    if (request.forceNewCluster && this.#identity.joined) return this.recover(request);
     return this.#inTurn(async () => {
-      if (request.forceNewCluster) {
-        throw new ShoalError('NOT_IMPLEMENTED', 'forcing a new cluster is not implemented yet');
-      }
       this.#requireInactive();
       const settings = await this.#place(request, true);
       try {
@@ -119,6 +126,24 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
         await this.#abandon();
         throw error;
       }
+    });
+  }
+
+  /**
+   * The other managers are gone for good: this one goes on alone with all that it has, at other addresses if some are
+   * asked for. NOT_MANAGER where it is none.
+   */
+  recover(asked?: Addresses): Promise<NodeId> {
+    return this.#inTurn(async () => {
+      const settings = await this.#folder.read();
+      const isManager = this.isManager && hasRaftState(machineDisk, this.#folder.raft);
+      if (settings === undefined || !isManager) throw new ShoalError('NOT_MANAGER', NO_MANAGER);
+      const next = { ...(asked === undefined ? settings : readdressed(settings, asked)), alone: true };
+      await this.#folder.write(next);
+      await this.#standing?.[Symbol.asyncDispose]();
+      this.#standing = undefined;
+      await this.#standAsBefore(next);
+      return this.#identity.peer().nodeId;
     });
   }
 
@@ -173,14 +198,38 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
   async resume(): Promise<void> {
     const settings = await this.#folder.read();
     if (settings === undefined || settings.founding || !this.#identity.joined) return this.#abandon();
+    await this.#standAsBefore(settings).catch((error: unknown) => {
+      this.#modules.log.error('this node can’t take its place in the swarm', { err: error });
+    });
+  }
+
+  async #standAsBefore(settings: SwarmSettings): Promise<void> {
     this.#settings = settings;
     try {
-      this.#standing = await this.#stand(settings, []);
+      this.#standing = await this.#stand(settings, [], settings.alone ? this.#aloneBeginning() : undefined);
+      if (settings.alone) await this.#settle(settings);
       this.#trouble = { state: 'active' };
     } catch (error) {
-      this.#modules.log.error('this node can’t take its place in the swarm', { err: error });
       this.#trouble = { state: 'error', error: messageOf(error) };
+      throw error;
     }
+  }
+
+  #aloneBeginning(): Beginning {
+    const { nodeId } = this.#identity.peer();
+    const nowMs = this.#modules.clock.wallMs();
+    return {
+      start: { kind: 'restart' },
+      forceNewCluster: true,
+      firstChanges: (view) => aloneChanges(view, nodeId, nowMs),
+    };
+  }
+
+  /** What was begun is done: a restart goes on from it. */
+  async #settle(begun: SwarmSettings): Promise<void> {
+    const { founding: _founding, alone: _alone, ...settled } = begun;
+    await this.#folder.write(settled);
+    this.#settings = settled;
   }
 
   /** Chooses addresses and ports, and remembers them. */
@@ -205,14 +254,13 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
   }
 
   async #found(request: InitRequest, settings: SwarmSettings): Promise<NodeId> {
-    const founding = await found(request, this.#modules);
-    await this.#identity.adopt(founding.identity);
-    this.#standing = await this.#stand(settings, [], founding);
-    const { founding: _done, ...settled } = settings;
-    await this.#folder.write(settled);
-    this.#settings = settled;
+    const { nodeId, identity, changes } = await found(request, this.#modules);
+    await this.#identity.adopt(identity);
+    const start = { kind: 'bootstrap' } as const;
+    this.#standing = await this.#stand(settings, [], { start, firstChanges: () => changes });
+    await this.#settle(settings);
     this.#trouble = { state: 'active' };
-    return founding.nodeId;
+    return nodeId;
   }
 
   async #join(request: JoinRequest, settings: SwarmSettings): Promise<void> {
@@ -231,7 +279,7 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
   async #stand(
     settings: SwarmSettings,
     remoteAddrs: readonly string[],
-    founding?: Founding,
+    beginning?: Beginning,
   ): Promise<Standing> {
     await using stack = new AsyncDisposableStack();
     const { machine, log, clock, random } = this.#modules;
@@ -252,8 +300,7 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
       }),
     );
     let agent: AgentPart | undefined;
-    await manager.start(founding === undefined ? undefined : { kind: 'bootstrap' });
-    if (founding !== undefined) await this.#writeFounding(manager.current, founding);
+    await manager.start(beginning);
     const reached = {
       peer: { host: settings.advertiseHost, port: peers.port },
       dataPathAddr: settings.dataPathAddr,
@@ -287,12 +334,6 @@ export class SwarmNode implements SwarmLifecycle, AsyncDisposable {
     };
     peers.set(new ContentPeers({ dialer: membership.dialer, peers: addresses, clock, random }));
     return { [Symbol.dispose]: () => peers.set(undefined) };
-  }
-
-  async #writeFounding(manager: ManagerPart | undefined, { changes }: Founding): Promise<void> {
-    assert(manager !== undefined, 'who founds a swarm is its manager');
-    await untilLeading(manager.consensus, this.#stopping.signal);
-    await manager.store.update({ changes });
   }
 
   /** Tells the others, and stops all that ran for the swarm. */

@@ -1,7 +1,9 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson, writeJson } from '#agent/session/files.ts';
-import type { HostPort } from './addresses.ts';
+import type { Addresses } from '#manager/api/convert/swarm-requests.ts';
+import { SWARM_DEFAULTS } from '#manager/control/cluster-defaults.ts';
+import { addressOf, advertiseAddress, type HostPort, listenAddress } from './addresses.ts';
 
 /** What this node decided about its place in a swarm, kept so that a restart stands where it stood. */
 export interface SwarmSettings {
@@ -14,6 +16,21 @@ export interface SwarmSettings {
   readonly dataPathAddr: string;
   /** A swarm is being made: until that is done, a restart begins from nothing. */
   readonly founding?: boolean;
+  /** This manager goes on alone: until that is done, a restart begins it again. */
+  readonly alone?: boolean;
+}
+
+/** The same place at the addresses that are asked for; what is left at its default stays. */
+export function readdressed(settings: SwarmSettings, asked: Addresses): SwarmSettings {
+  const { listenAddr, advertiseAddr = '', dataPathAddr } = asked;
+  const isDefault = listenAddr === '' || listenAddr === SWARM_DEFAULTS.listenAddr;
+  const listen = isDefault ? settings.listen : listenAddress(listenAddr);
+  return {
+    ...settings,
+    listen,
+    ...(advertiseAddr !== '' && { advertiseHost: advertiseAddress(advertiseAddr, listen).host }),
+    ...(dataPathAddr !== undefined && { dataPathAddr: addressOf(dataPathAddr, '--data-path-addr') }),
+  };
 }
 
 /** The folder of everything that this node knows as a member of a swarm. */
@@ -41,6 +58,14 @@ export class SwarmFolder {
   /** A demoted manager keeps nothing of what only managers may know. */
   async forgetRaft(): Promise<void> {
     await rm(this.raft, { recursive: true, force: true });
+  }
+
+  /** What only this manager may know, of a group that lost its members to another: kept, the newest, and looked at by nobody. */
+  async setAsideRaft(): Promise<string> {
+    const aside = `${this.raft}.removed`;
+    await rm(aside, { recursive: true, force: true });
+    await rename(this.raft, aside);
+    return aside;
   }
 
   async forget(): Promise<void> {

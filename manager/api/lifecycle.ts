@@ -1,5 +1,5 @@
 import type { NodeId } from '#proto/types/ids.ts';
-import type { InitRequest, JoinRequest } from './convert/swarm-requests.ts';
+import type { Addresses, InitRequest, JoinRequest } from './convert/swarm-requests.ts';
 
 /** How this node stands to a swarm, as GET /info says. */
 export type LocalNodeState = 'inactive' | 'pending' | 'active' | 'error' | 'locked';
@@ -24,4 +24,10 @@ export interface SwarmLifecycle {
   join(request: JoinRequest): Promise<void>;
   leave(force: boolean): Promise<void>;
   info(): LocalSwarmInfo;
+}
+
+/** What the node does about its place in a swarm that only Shoal's own API asks for. */
+export interface OperatorLifecycle {
+  /** Goes on with the swarm alone, as the manager that is left. NOT_MANAGER when this node is none. */
+  recover(asked?: Addresses): Promise<NodeId>;
 }

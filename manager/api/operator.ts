@@ -1,7 +1,11 @@
-import { json, type Route } from '#proto/http/types.ts';
+import { ShoalError } from '#proto/base/errors.ts';
+import { type ApiRequest, json, type Reply, type Route } from '#proto/http/types.ts';
+import { decodeBody, flag, object } from './convert/fields.ts';
 import { raftView } from './convert/raft-view.ts';
+import type { OperatorLifecycle } from './lifecycle.ts';
 import { type NoManager, refusalOf } from './manager.ts';
 import { collectRaftReport, type RaftStatusParts } from './raft-status.ts';
+import { recoveryPlan } from './recovery-plan.ts';
 
 /*
  * What Shoal offers to those who run a cluster beyond Docker's API, under /shoal/. docs/operating.md tells of it.
@@ -12,16 +16,36 @@ export interface OperatorParts extends RaftStatusParts {}
 export interface OperatorApiModules {
   /** Asked anew for each request. */
   readonly manager: () => OperatorParts | NoManager;
+  readonly lifecycle: OperatorLifecycle;
 }
 
 export function operatorRoutes(modules: OperatorApiModules): Route[] {
   return [
-    {
-      method: 'GET',
-      path: '/shoal/raft',
-      handle: async ({ signal }) => json(raftView(await collectRaftReport(partsOf(modules), signal))),
-    },
+    { method: 'GET', path: '/shoal/raft', handle: (request) => raft(modules, request) },
+    { method: 'POST', path: '/shoal/recover', handle: (request) => recover(modules, request) },
   ];
+}
+
+async function raft(modules: OperatorApiModules, { signal }: ApiRequest): Promise<Reply> {
+  return json(raftView(await collectRaftReport(partsOf(modules), signal)));
+}
+
+interface RecoverRequest {
+  /** Although other managers answer. */
+  readonly force?: boolean;
+  /** Only says what it would do. */
+  readonly dryRun?: boolean;
+}
+
+const recoverRequest = object<RecoverRequest>({ force: ['Force', flag], dryRun: ['DryRun', flag] });
+
+/** Answers with what is done, step by step; FAILED_PRECONDITION with the reason where it should not be. */
+async function recover(modules: OperatorApiModules, request: ApiRequest): Promise<Reply> {
+  const { force = false, dryRun = false } = decodeBody(recoverRequest, await request.json<unknown>());
+  const { refusals, steps } = recoveryPlan(await collectRaftReport(partsOf(modules), request.signal));
+  if (dryRun) return json({ Refusals: refusals, Steps: steps });
+  if (refusals.length > 0 && !force) throw new ShoalError('FAILED_PRECONDITION', refusals.join(' '));
+  return json({ NodeID: await modules.lifecycle.recover(), Refusals: refusals, Steps: steps });
 }
 
 function partsOf({ manager }: OperatorApiModules): OperatorParts {

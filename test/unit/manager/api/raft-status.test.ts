@@ -53,6 +53,7 @@ function dialerTo(answering: Readonly<Record<string, RaftStatusParts>>): Pick<Rp
 }
 
 const nobody = dialerTo({});
+const lifecycle = { recover: async () => SELF };
 
 test('status: a manager asks all others, and shows each with what it says of itself', async (t) => {
   await using lab = await ApiLab.open();
@@ -84,7 +85,7 @@ test('status: without a quorum it says since when, who is missing and what to do
   const members = [member(1, SELF), member(2, 'm2'), member(3, 'm3')];
   const parts = partsOf(lab, members, nobody);
   lab.opened.log.loseLeadership();
-  const routes = operatorRoutes({ manager: () => parts });
+  const routes = operatorRoutes({ manager: () => parts, lifecycle });
   const call = { method: 'GET', target: '/v1.51/shoal/raft', headers: {}, body: new Uint8Array() };
   const { status, body } = await callApi(routes, call, signal);
   t.is(status, 200);
@@ -112,7 +113,7 @@ test('status: who answers at an address of another manager is not taken for it',
 });
 
 test('status: a node that manages nothing says so as for any question about the swarm', async (t) => {
-  const routes = operatorRoutes({ manager: () => 'worker' });
+  const routes = operatorRoutes({ manager: () => 'worker', lifecycle });
   const call = { method: 'GET', target: '/shoal/raft', headers: {}, body: new Uint8Array() };
   const { status, body } = await callApi(routes, call, signal);
   t.is(status, 503);
