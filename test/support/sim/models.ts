@@ -1,0 +1,58 @@
+import { IMPOSSIBLE, type Model } from './linearizability.ts';
+
+/** One value that is read, written, and exchanged for another if it is the expected one. */
+export type RegisterInput<Value> =
+  | { readonly kind: 'read' }
+  | { readonly kind: 'write'; readonly value: Value }
+  | { readonly kind: 'cas'; readonly from: Value; readonly to: Value };
+
+/** What a read saw (null: nothing was ever written), whether an exchange was made; of a write nothing is told. */
+export type RegisterOutput<Value> = { readonly value?: Value | null; readonly made?: boolean };
+
+export function registerModel<Value extends string | number>(): Model<
+  RegisterInput<Value>,
+  RegisterOutput<Value>,
+  Value | null
+> {
+  return {
+    initial: null,
+    step(state, input, output) {
+      switch (input.kind) {
+        case 'read':
+          return output === undefined || output.value === state ? state : IMPOSSIBLE;
+        case 'write':
+          return input.value;
+        case 'cas': {
+          const makes = state === input.from;
+          if (output !== undefined && output.made !== makes) return IMPOSSIBLE;
+          return makes ? input.to : state;
+        }
+      }
+    },
+    onlyLooks: ({ kind }, output) => kind === 'read' || (kind === 'cas' && output?.made === false),
+  };
+}
+
+/** One key of a store of strings; a key that was never put holds the empty string. */
+export type KeyInput =
+  | { readonly kind: 'get' }
+  | { readonly kind: 'put'; readonly value: string }
+  | { readonly kind: 'append'; readonly value: string };
+
+/** What a get saw. */
+export type KeyOutput = { readonly value?: string };
+
+export const keyModel: Model<KeyInput, KeyOutput, string> = {
+  initial: '',
+  step(state, input, output) {
+    switch (input.kind) {
+      case 'get':
+        return output === undefined || output.value === state ? state : IMPOSSIBLE;
+      case 'put':
+        return input.value;
+      case 'append':
+        return state + input.value;
+    }
+  },
+  onlyLooks: ({ kind }) => kind === 'get',
+};
