@@ -17,7 +17,9 @@ export const MEDIA = {
   dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
   dockerSchema1: 'application/vnd.docker.distribution.manifest.v1+prettyjws',
 } as const;
 
@@ -76,6 +78,18 @@ export interface ImageConfig {
   readonly config?: RunConfig;
   readonly rootfs: { readonly type: string; readonly diff_ids: readonly Digest[] };
   readonly history?: readonly HistoryEntry[];
+}
+
+/** Docker's names of layers, and what OCI calls the same bytes. */
+const OCI_LAYERS: Readonly<Record<string, string>> = {
+  [MEDIA.dockerLayer]: MEDIA.ociLayer,
+  [MEDIA.dockerLayerGzip]: MEDIA.ociLayerGzip,
+  [MEDIA.dockerLayerZstd]: MEDIA.ociLayerZstd,
+};
+
+/** A layer as an OCI manifest names it: other tools refuse manifests that mix both. */
+export function ociLayerOf(layer: Descriptor): Descriptor {
+  return { ...layer, mediaType: OCI_LAYERS[layer.mediaType] ?? layer.mediaType };
 }
 
 export function isIndexType(mediaType: string): boolean {

@@ -3,7 +3,14 @@ import { chainIds, type Digest, EMPTY_DIFF_ID, sha256Of } from './digest.ts';
 import type { ImageStore } from './image-store.ts';
 import type { StoredImage } from './image-table.ts';
 import type { Lease } from './leases.ts';
-import { type Descriptor, type HistoryEntry, type ImageConfig, MEDIA, type RunConfig } from './oci.ts';
+import {
+  type Descriptor,
+  type HistoryEntry,
+  type ImageConfig,
+  MEDIA,
+  ociLayerOf,
+  type RunConfig,
+} from './oci.ts';
 import { HOST_PLATFORM } from './platform.ts';
 
 export interface NewImage {
@@ -87,7 +94,7 @@ export async function writeImage(store: ImageStore, image: NewImage): Promise<St
     schemaVersion: 2,
     mediaType: MEDIA.ociManifest,
     config: { mediaType: MEDIA.ociConfig, digest: configDigest, size: configBytes.length },
-    layers: [...(base?.content.layers ?? []), ...(layer ? [layer.descriptor] : [])],
+    layers: [...(base?.content.layers ?? []).map(ociLayerOf), ...(layer ? [layer.descriptor] : [])],
   };
   const digest = await putLeased(store, Buffer.from(JSON.stringify(manifest)), lease);
   return await store.add({
