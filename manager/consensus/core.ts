@@ -273,7 +273,7 @@ export class Core implements AsyncDisposable {
       admit: (sender) => this.#roster.admit(sender),
       received: (messages) => this.#received(messages),
       unreachable: (raftId) => this.#driver.run(() => this.#node.reportUnreachable(raftId)),
-      streamEnded: (raftId) => this.#driver.streamEnded(raftId),
+      lineEnded: (raftId) => this.#driver.lineEnded(raftId),
       snapshotSent: (raftId, ok) => this.#driver.run(() => this.#node.reportSnapshot(raftId, ok)),
       openSnapshot: (info) => snapshots.read(info),
       receiveSnapshot: (info) =>

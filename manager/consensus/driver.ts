@@ -194,10 +194,10 @@ export class Driver implements Disposable {
   }
 
   /**
-   * The stream from a member broke. If it led, its followers stop to believe in it at once, and campaign one after the
+   * The line from a member broke. If it led, its followers stop to believe in it at once, and campaign one after the
    * other: the first that can win does, so nobody waits for a timeout and votes are not split.
    */
-  streamEnded(raftId: number): void {
+  lineEnded(raftId: number): void {
     if (raftId !== this.#leadership.leader || this.#leadership.leading) return;
     const { clock, random, node, log } = this.#modules;
     const { term } = this.#leadership;

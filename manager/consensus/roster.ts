@@ -87,7 +87,7 @@ export class Roster {
     return { ...self, learner: this.#modules.history.current.confState.learners.includes(self.raftId) };
   }
 
-  /** How the members stand. `hears`: who has a stream to us open, for those that need not speak to us. */
+  /** How the members stand. `hears`: who has a line to us open, for those that need not speak to us. */
   status(progress: readonly PeerProgress[], hears: (raftId: number) => boolean): MemberStatus[] {
     return this.members.map((member) => {
       const { raftId } = member;

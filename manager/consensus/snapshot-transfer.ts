@@ -4,9 +4,10 @@ import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
-import type { RaftSnapshotAck, RaftSnapshotChunk } from '#proto/gen/shoal.ts';
+import type { RaftFrame, RaftSnapshotChunk } from '#proto/gen/shoal.ts';
 import type { Input } from '#proto/rpc/codec.ts';
-import type { RpcDialer } from '#proto/rpc/types.ts';
+import type { LineDialer } from '#proto/rpc/line.ts';
+import { SnapshotLine } from './snapshot-line.ts';
 import type { Intake, TransportEvents } from './transport.ts';
 import { decodeSnapshotInfo, messageFromWire, messageToWire, type SnapshotInfo } from './wire.ts';
 
@@ -15,7 +16,7 @@ const RETRY: BackoffOpts = { firstMs: 50, maxMs: 1_000 };
 const FRUITLESS_TRIES_MAX = 5;
 
 export interface SnapshotSendModules {
-  readonly dialer: RpcDialer;
+  readonly lines: LineDialer;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -32,14 +33,14 @@ export async function sendSnapshot(
   modules: SnapshotSendModules,
   signal: AbortSignal,
 ): Promise<void> {
-  const client = modules.dialer.client('RaftTransport', raftAddr, 'manager');
   let offset = -1;
   for (let tries = 0; ; tries += 1) {
     try {
-      const { nextOffset } = await client.snapshot(announce(message), { signal });
+      using line = await SnapshotLine.open(modules.lines, raftAddr, signal);
+      const nextOffset = await line.ask({ chunk: { message: messageToWire(message), offset: 0 } });
       if (nextOffset > offset) tries = 0;
       offset = nextOffset;
-      await client.snapshot(chunksFrom(message, nextOffset, modules), { signal });
+      await sendFrom(nextOffset, message, line, modules);
       return;
     } catch (error) {
       if (signal.aborted || tries >= FRUITLESS_TRIES_MAX) throw error;
@@ -49,54 +50,57 @@ export async function sendSnapshot(
   }
 }
 
-/** Asks where to go on: the answer says how much the receiver has. */
-async function* announce(message: Message): AsyncGenerator<Input<RaftSnapshotChunk>, void, undefined> {
-  yield { message: messageToWire(message), offset: 0 };
-}
-
-async function* chunksFrom(
-  message: Message,
+/** Resolves once the receiver has everything. */
+async function sendFrom(
   from: number,
+  message: Message,
+  line: SnapshotLine,
   modules: SnapshotSendModules,
-): AsyncGenerator<Input<RaftSnapshotChunk>, void, undefined> {
+): Promise<void> {
   const reader = modules.events.openSnapshot(infoOf(message));
   try {
     let offset = from;
-    let data: Uint8Array | undefined = reader.skip(from);
-    yield { message: messageToWire(message), data, offset };
-    offset += data.length;
-    for (data = reader.next(); data !== undefined; data = reader.next()) {
-      yield { data, offset };
+    for (let data: Uint8Array | undefined = reader.skip(from); data !== undefined; data = reader.next()) {
+      await line.send({ chunk: { data, offset } });
       offset += data.length;
     }
-    yield { offset, last: true };
+    await line.ask({ chunk: { offset, last: true } });
   } finally {
     reader.close();
   }
 }
 
-/** What the receiver does with the chunks of one call. `admit` throws when the sender may not speak. */
-export async function receiveSnapshot(
-  chunks: AsyncIterable<RaftSnapshotChunk>,
-  admit: (from: number) => void,
-  events: Pick<TransportEvents, 'receiveSnapshot'>,
-): Promise<Input<RaftSnapshotAck>> {
-  let message: Message | undefined;
-  let intake: Intake | undefined;
-  for await (const chunk of chunks) {
-    if (intake === undefined) {
-      if (!chunk.message) throw new ShoalError('INVALID_ARGUMENT', 'a snapshot starts by saying which it is');
-      message = messageFromWire(chunk.message);
-      admit(message.from);
-      intake = events.receiveSnapshot(infoOf(message));
-    }
-    take(intake, chunk);
-    if (chunk.last) intake.finish(message as Message);
+/** What the receiver does with the chunks of one line. */
+export class SnapshotReceiver {
+  readonly #admit: (from: number) => void;
+  readonly #events: Pick<TransportEvents, 'receiveSnapshot'>;
+  #receiving: { readonly message: Message; readonly intake: Intake } | undefined;
+
+  /** `admit` throws when the sender may not speak. */
+  constructor(admit: (from: number) => void, events: Pick<TransportEvents, 'receiveSnapshot'>) {
+    this.#admit = admit;
+    this.#events = events;
   }
-  return { nextOffset: intake?.offset ?? 0 };
+
+  /** Takes a chunk, and gives back what to answer, if anything. */
+  take(chunk: RaftSnapshotChunk): Input<RaftFrame> | undefined {
+    const isFirst = this.#receiving === undefined;
+    this.#receiving ??= this.#begin(chunk);
+    const { intake, message } = this.#receiving;
+    write(intake, chunk);
+    if (chunk.last) intake.finish(message);
+    return isFirst || chunk.last ? { ack: { nextOffset: intake.offset } } : undefined;
+  }
+
+  #begin(chunk: RaftSnapshotChunk): { message: Message; intake: Intake } {
+    if (!chunk.message) throw new ShoalError('INVALID_ARGUMENT', 'a snapshot starts by saying which it is');
+    const message = messageFromWire(chunk.message);
+    this.#admit(message.from);
+    return { message, intake: this.#events.receiveSnapshot(infoOf(message)) };
+  }
 }
 
-function take(intake: Intake, chunk: RaftSnapshotChunk): void {
+function write(intake: Intake, chunk: RaftSnapshotChunk): void {
   if (chunk.data.length === 0 && !chunk.last) return;
   if (chunk.offset !== intake.offset) {
     const message = `the snapshot goes on at byte ${intake.offset}, not ${chunk.offset}`;

@@ -22,8 +22,8 @@ export interface TransportEvents {
   received(messages: readonly Message[]): void;
   /** What was sent to this member may be lost. */
   unreachable(raftId: number): void;
-  /** The stream on which this member spoke to us broke, and it has opened no other. */
-  streamEnded(raftId: number): void;
+  /** The line on which this member spoke to us broke, and it has opened no other. */
+  lineEnded(raftId: number): void;
   snapshotSent(raftId: number, ok: boolean): void;
   openSnapshot(info: SnapshotInfo): SnapshotReader;
   receiveSnapshot(info: SnapshotInfo): Intake;
@@ -39,7 +39,7 @@ export interface Transport extends AsyncDisposable {
   setPeers(peers: readonly Peer[]): void;
   /** Where somebody can be reached who may not be known as a member here yet. */
   introduce(peer: Peer): void;
-  /** Whether this member has a stream to us open. */
+  /** Whether this member has a line to us open. */
   hears(raftId: number): boolean;
 }
 

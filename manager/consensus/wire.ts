@@ -1,6 +1,7 @@
 import type { ConfState, Entry, EntryType, Message, MessageType, Snapshot, SnapshotMeta } from 'raft-ts';
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, FAILURES, type FailureCode, messageOf, ShoalError } from '#proto/base/errors.ts';
 import type {
+  RaftFrame,
   RaftConfState as WireConfState,
   RaftEntry as WireEntry,
   RaftMember as WireMember,
@@ -122,6 +123,28 @@ export function messageFromWire(wire: WireMessage): Message {
 function readEntry(wire: WireEntry): Entry {
   const { type, term, index, data } = wire;
   return { type: type as EntryType, term, index, data };
+}
+
+/** One frame of a line between managers. */
+export function encodeFrame(frame: Input<RaftFrame>): Uint8Array {
+  return encode('RaftFrame', frame);
+}
+
+/** What a frame says; bytes in it are views of `content`. Throws on what is none. */
+export function decodeFrame(content: Uint8Array): RaftFrame {
+  return decode('RaftFrame', content);
+}
+
+/** The frame that tells the other end why it is not listened to. */
+export function refusalOf(error: unknown): Input<RaftFrame> {
+  return { refusal: { code: codeOf(error), message: messageOf(error) } };
+}
+
+/** What the other end failed with, if that is what it says. */
+export function failureIn({ refusal }: RaftFrame): ShoalError | undefined {
+  if (!refusal) return undefined;
+  const { code, message } = refusal;
+  return new ShoalError(Object.hasOwn(FAILURES, code) ? (code as FailureCode) : 'INTERNAL', message);
 }
 
 /** About what a message takes on the wire. */

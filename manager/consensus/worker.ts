@@ -3,13 +3,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#proto/base/assert.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { systemRandom } from '#proto/base/random.ts';
-import { openDialer } from '#proto/rpc/client.ts';
 import { HeldIdentity } from '#proto/rpc/identity.ts';
-import { listenRpc } from '#proto/rpc/server.ts';
+import { lineDialer, listenLines } from '#proto/rpc/lines.ts';
 import { Core } from './core.ts';
 import { machineDisk } from './disk.ts';
+import { LineTransport } from './line-transport.ts';
 import { type CorePort, failureOf, type ToCore } from './protocol.ts';
-import { RpcTransport } from './rpc-transport.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts';
 import { ForwardedMetrics, forwardedLog } from './worker-telemetry.ts';
 
@@ -56,8 +55,9 @@ function raisePriority(): void {
 async function start(): Promise<void> {
   const flushing = setInterval(() => metrics.flush(), METRICS_EVERY_MS);
   closing.defer(() => clearInterval(flushing));
-  const dialer = closing.use(openDialer({}, { identity: held }));
-  const server = closing.use(await listenRpc(listen, { identity: held, clock: systemClock, log }));
+  const wire = { identity: held, clock: systemClock, log };
+  const lines = lineDialer(wire);
+  const server = closing.use(await listenLines(listen, wire));
   const modules = { clock: systemClock, random: systemRandom, log, metrics };
   const core = await Core.start(
     opts,
@@ -65,7 +65,7 @@ async function start(): Promise<void> {
       ...modules,
       disk: machineDisk,
       soon: (work) => void setImmediate(work),
-      startTransport: async (self, events) => new RpcTransport(self, events, { ...modules, server, dialer }),
+      startTransport: async (self, events) => new LineTransport(self, events, { ...modules, server, lines }),
     },
     corePort,
   );

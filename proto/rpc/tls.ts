@@ -79,7 +79,7 @@ export function serverName(expect: NodeRole | 'node' | 'anyone'): string {
 }
 
 /** The chain was verified; what is left is whether it is the right kind of node, of the right cluster. */
-function whyNot(
+export function whyNot(
   shown: PeerCertificate,
   expect: NodeRole | 'node',
   clusterId: ClusterId | undefined,

@@ -48,7 +48,7 @@ export class MemoryNetwork {
   gone(self: Peer): void {
     if (!this.#stations.delete(self.raftAddr)) return;
     for (const { events, self: other } of this.#stations.values())
-      if (!this.#cutOff.has(other.nodeId)) events.streamEnded(self.raftId);
+      if (!this.#cutOff.has(other.nodeId)) events.lineEnded(self.raftId);
   }
 
   #transport(station: Station): Transport {

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { type Message, MessageType } from 'raft-ts';
 import { createKeys } from '#manager/consensus/keys.ts';
+import { LineTransport } from '#manager/consensus/line-transport.ts';
 import { NO_MEMBERSHIP, type Peer } from '#manager/consensus/membership.ts';
-import { RpcTransport } from '#manager/consensus/rpc-transport.ts';
 import { SnapshotIntake } from '#manager/consensus/snapshot-intake.ts';
 import { Snapshots } from '#manager/consensus/snapshots.ts';
 import { REMOVED, type TransportEvents } from '#manager/consensus/transport.ts';
@@ -12,7 +12,7 @@ import { nullLog } from '#proto/base/log.ts';
 import { seededRandom } from '#proto/base/random.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
-import { MemoryRpc } from './support/memory-rpc.ts';
+import { MemoryLines } from './support/memory-lines.ts';
 import { SimDisk } from './support/sim-disk.ts';
 
 /** One end of a transport, and what it was told. */
@@ -25,7 +25,7 @@ class End {
   refuse: Error | undefined;
   readonly peer: Peer;
   readonly snapshots: Snapshots;
-  readonly transport: RpcTransport;
+  readonly transport: LineTransport;
 
   constructor(world: World, raftId: number, certificate = `n${raftId}`) {
     this.peer = peer(raftId);
@@ -40,7 +40,7 @@ class End {
       },
       received: (messages) => void this.received.push(...messages),
       unreachable: (id) => void this.unreachable.push(id),
-      streamEnded: (id) => void this.ended.push(id),
+      lineEnded: (id) => void this.ended.push(id),
       snapshotSent: (id, ok) => void this.sent.push([id, ok]),
       openSnapshot: (info) => this.snapshots.read(info),
       receiveSnapshot: (info) =>
@@ -52,10 +52,10 @@ class End {
         this.removed += 1;
       },
     };
-    this.transport = new RpcTransport(this.peer, events, {
-      server: world.rpc.server(this.peer.raftAddr),
-      dialer: world.rpc.dialer(certificate),
+    this.transport = new LineTransport(this.peer, events, {
       ...world,
+      server: world.lines.server(this.peer.raftAddr),
+      lines: world.lines.dialer(certificate),
     });
   }
 
@@ -67,7 +67,7 @@ class End {
 class World {
   readonly clock = new VirtualClock();
   readonly random = seededRandom(3);
-  readonly rpc = new MemoryRpc();
+  readonly lines = new MemoryLines();
   readonly log = nullLog;
 
   /** Two members that know each other, connected. */
@@ -88,15 +88,15 @@ function message(to: number, from: number, text: string): Message {
   return { type: MessageType.App, to, from, term: 1, context: Buffer.from(text) };
 }
 
-test('messages arrive in the order they were sent, over one stream', async (t) => {
+test('messages arrive in the order they were sent, over one line', async (t) => {
   const world = new World();
   const [one, two] = await world.pair();
-  const calls = world.rpc.calls;
+  const opened = world.lines.opened;
   const texts = Array.from({ length: 50 }, (_, at) => `t${at}`);
   for (const text of texts) one.transport.send(message(2, 1, text));
   await world.clock.advance(1);
   t.deepEqual(two.texts(), texts);
-  t.is(world.rpc.calls, calls);
+  t.is(world.lines.opened, opened);
 });
 
 test('a message keeps everything it says on its way', async (t) => {
@@ -114,10 +114,10 @@ test('a message keeps everything it says on its way', async (t) => {
   );
 });
 
-test('a stream that breaks is told on both sides, and opened again', async (t) => {
+test('a line that breaks is told on both sides, and opened again', async (t) => {
   const world = new World();
   const [one, two] = await world.pair();
-  world.rpc.breakCalls('m2:1');
+  world.lines.break('m2:1');
   await world.clock.advance(5);
   t.deepEqual(two.ended, [1]);
   t.true(one.unreachable.includes(2));
@@ -184,13 +184,13 @@ test('a member that was removed is told so', async (t) => {
   const world = new World();
   const [one, two] = await world.pair();
   two.refuse = new ShoalError('FORBIDDEN', REMOVED);
-  world.rpc.breakCalls('m2:1');
+  world.lines.break('m2:1');
   await world.clock.advance(50);
   t.true(one.removed > 0);
   t.is(two.removed, 0);
 });
 
-test('a member that is removed while it is connected hears it with its next word', async (t) => {
+test('a member that is removed while it is connected hears it', async (t) => {
   const world = new World();
   const [one, two] = await world.pair();
   two.transport.setPeers([peer(2)]);
@@ -201,7 +201,7 @@ test('a member that is removed while it is connected hears it with its next word
   t.true(one.removed > 0);
 });
 
-test('a stopped transport says nothing more, and leaves no stream', async (t) => {
+test('a stopped transport says nothing more, and leaves no line', async (t) => {
   const world = new World();
   const [one, two] = await world.pair();
   await one.transport[Symbol.asyncDispose]();
@@ -262,12 +262,12 @@ test('snapshot: a transfer that breaks goes on where it stopped', async (t) => {
   const [one, two] = await world.pair();
   writeSnapshot(one, 10);
   // The question where to start, and four pieces.
-  world.rpc.breakAfter.set('m2:1', 5);
+  world.lines.breakAfter.set('m2:1', 5);
   one.transport.send(announcement());
   await world.clock.advance(500);
   t.deepEqual(one.sent, [[2, true]]);
   t.is(pieceCount(two), 10);
-  t.true(world.rpc.bytes < 11_000, 'no piece was sent twice');
+  t.true(world.lines.bytes < 11_000, 'no piece was sent twice');
 });
 
 test('snapshot: a member that does not answer is given up in the end', async (t) => {

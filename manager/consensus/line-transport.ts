@@ -3,58 +3,61 @@ import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
-import type { RaftAck, RaftBatch } from '#proto/gen/shoal.ts';
-import type { Input } from '#proto/rpc/codec.ts';
-import type { CallInfo, Implementation, RpcDialer, RpcServer } from '#proto/rpc/types.ts';
+import type { LineDialer, LineServer } from '#proto/rpc/line.ts';
+import { IncomingLine } from './incoming-line.ts';
 import type { Peer } from './membership.ts';
-import { PeerStream } from './peer-stream.ts';
-import { receiveSnapshot, sendSnapshot } from './snapshot-transfer.ts';
+import { PeerLine } from './peer-line.ts';
+import { sendSnapshot } from './snapshot-transfer.ts';
 import { REMOVED, type Transport, type TransportEvents } from './transport.ts';
-import { messageFromWire, readPeer } from './wire.ts';
 
 /** Strangers that introduced themselves: managers that this member has not heard of in its log yet. */
 const STRANGERS_MAX = 32;
 
-export interface RpcTransportModules {
-  readonly server: RpcServer;
-  readonly dialer: RpcDialer;
+export interface LineTransportModules {
+  readonly server: LineServer;
+  readonly lines: LineDialer;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** A member's messages over RPC: one ordered stream to each other member, and one from each; snapshots on their own. */
-export class RpcTransport implements Transport {
+/** A member's messages over lines: one to each other member, and one from each; snapshots on lines of their own. */
+export class LineTransport implements Transport {
   readonly #self: Peer;
   readonly #events: TransportEvents;
-  readonly #modules: RpcTransportModules;
+  readonly #modules: LineTransportModules;
   #members = new Map<number, Peer>();
   /** By what they said themselves: addresses newer than the log's, and peers that are not in it yet. */
   readonly #introduced = new Map<number, Peer>();
-  readonly #outgoing = new Map<number, PeerStream>();
-  readonly #incoming = new Map<number, AbortController>();
+  readonly #outgoing = new Map<number, PeerLine>();
+  readonly #incoming = new Map<number, IncomingLine>();
   readonly #snapshots = new Map<number, AbortController>();
   readonly #ending = new Set<Promise<void>>();
   #stopped = false;
 
-  constructor(self: Peer, events: TransportEvents, modules: RpcTransportModules) {
+  constructor(self: Peer, events: TransportEvents, modules: LineTransportModules) {
     this.#self = self;
     this.#events = events;
     this.#modules = modules;
-    const service: Implementation<'RaftTransport'> = {
-      messages: (batches, call) => this.#receive(batches, call),
-      snapshot: (chunks, call) =>
-        receiveSnapshot(chunks, (from) => this.#admitSnapshot(from, call), this.#events),
+    const incoming = {
+      welcome: (sender: Peer, line: IncomingLine) => this.#welcome(sender, line),
+      admitSnapshot: (from: number, line: IncomingLine) => this.#admitSnapshot(from, line),
+      received: (messages: readonly Message[]) => {
+        if (!this.#stopped) events.received(messages);
+      },
+      receiveSnapshot: (...wanted: Parameters<typeof events.receiveSnapshot>) =>
+        events.receiveSnapshot(...wanted),
+      ended: (sender: Peer, line: IncomingLine) => this.#lineEnded(sender, line),
     };
-    modules.server.add('RaftTransport', 'manager', service);
+    modules.server.accept((line) => new IncomingLine(line, incoming));
   }
 
   send(message: Message): void {
     if (this.#stopped) return;
     if (message.type === MessageType.Snap) return this.#sendSnapshot(message);
-    const stream = this.#streamTo(message.to);
-    if (stream === undefined) this.#events.unreachable(message.to);
-    else stream.send(message);
+    const line = this.#lineTo(message.to);
+    if (line === undefined) this.#events.unreachable(message.to);
+    else line.send(message);
   }
 
   setPeers(peers: readonly Peer[]): void {
@@ -63,7 +66,7 @@ export class RpcTransport implements Transport {
       peers.filter((peer) => peer.raftId !== this.#self.raftId).map((peer) => [peer.raftId, peer]),
     );
     for (const raftId of removed) this.#forget(raftId);
-    for (const raftId of this.#members.keys()) this.#streamTo(raftId);
+    for (const raftId of this.#members.keys()) this.#lineTo(raftId);
   }
 
   introduce(peer: Peer): void {
@@ -80,22 +83,23 @@ export class RpcTransport implements Transport {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    this.#modules.server.remove('RaftTransport');
+    this.#modules.server.accept(undefined);
     for (const sending of this.#snapshots.values()) sending.abort(new Error('stopping'));
-    for (const raftId of [...this.#outgoing.keys()]) this.#endStream(raftId);
+    for (const raftId of [...this.#outgoing.keys()]) this.#endLine(raftId);
+    for (const line of this.#incoming.values()) line.end();
     await Promise.all(this.#ending);
   }
 
-  /** The stream to a member, at the address it is known by now. */
-  #streamTo(raftId: number): PeerStream | undefined {
+  /** The line to a member, at the address it is known by now. */
+  #lineTo(raftId: number): PeerLine | undefined {
     const peer = this.#peer(raftId);
     if (peer === undefined || this.#stopped) return undefined;
     const there = this.#outgoing.get(raftId);
     if (there?.peer.raftAddr === peer.raftAddr) return there;
-    this.#endStream(raftId);
-    const stream = new PeerStream(this.#self, peer, { ...this.#modules, events: this.#events });
-    this.#outgoing.set(raftId, stream);
-    return stream;
+    this.#endLine(raftId);
+    const line = new PeerLine(this.#self, peer, { ...this.#modules, events: this.#events });
+    this.#outgoing.set(raftId, line);
+    return line;
   }
 
   #peer(raftId: number): Peer | undefined {
@@ -104,16 +108,16 @@ export class RpcTransport implements Transport {
 
   #forget(raftId: number): void {
     this.#introduced.delete(raftId);
-    this.#endStream(raftId);
+    this.#endLine(raftId);
     this.#snapshots.get(raftId)?.abort(new Error(REMOVED));
-    this.#incoming.get(raftId)?.abort(new ShoalError('FORBIDDEN', REMOVED));
+    this.#incoming.get(raftId)?.refuse(new ShoalError('FORBIDDEN', REMOVED));
   }
 
-  #endStream(raftId: number): void {
-    const stream = this.#outgoing.get(raftId);
-    if (stream === undefined) return;
+  #endLine(raftId: number): void {
+    const line = this.#outgoing.get(raftId);
+    if (line === undefined) return;
     this.#outgoing.delete(raftId);
-    this.#track(stream[Symbol.asyncDispose]());
+    this.#track(line[Symbol.asyncDispose]());
   }
 
   #track(ending: Promise<void>): void {
@@ -145,47 +149,31 @@ export class RpcTransport implements Transport {
     if (!this.#stopped) this.#events.snapshotSent(to, ok);
   }
 
-  async #receive(batches: AsyncIterable<RaftBatch>, call: CallInfo): Promise<Input<RaftAck>> {
-    const refused = new AbortController();
-    let sender: Peer | undefined;
-    try {
-      for await (const batch of batches) {
-        refused.signal.throwIfAborted();
-        sender ??= this.#welcome(batch, call, refused);
-        const { raftId } = sender;
-        const messages = batch.messages.map(messageFromWire).filter((message) => message.from === raftId);
-        if (messages.length > 0 && !this.#stopped) this.#events.received(messages);
-      }
-    } finally {
-      if (sender !== undefined && this.#incoming.get(sender.raftId) === refused) {
-        this.#incoming.delete(sender.raftId);
-        if (!this.#stopped) this.#events.streamEnded(sender.raftId);
-      }
-    }
-    return {};
-  }
-
-  #welcome(batch: RaftBatch, call: CallInfo, refused: AbortController): Peer {
-    if (!batch.sender) throw new ShoalError('INVALID_ARGUMENT', 'a Raft stream starts by saying who speaks');
-    const sender = readPeer(batch.sender);
-    this.#admit(sender, call);
+  #welcome(sender: Peer, line: IncomingLine): void {
+    this.#admit(sender, line);
     this.introduce(sender);
-    this.#incoming.set(sender.raftId, refused);
-    return sender;
+    this.#incoming.get(sender.raftId)?.end();
+    this.#incoming.set(sender.raftId, line);
   }
 
-  #admit(sender: Peer, call: CallInfo): void {
-    if (call.peer?.nodeId !== sender.nodeId) {
-      const message = `the certificate of ${call.peer?.nodeId ?? 'nobody'} does not speak for manager ${sender.nodeId}`;
+  #lineEnded({ raftId }: Peer, line: IncomingLine): void {
+    if (this.#incoming.get(raftId) !== line) return;
+    this.#incoming.delete(raftId);
+    if (!this.#stopped) this.#events.lineEnded(raftId);
+  }
+
+  #admit(sender: Peer, { nodeId }: IncomingLine): void {
+    if (nodeId !== sender.nodeId) {
+      const message = `the certificate of ${nodeId} does not speak for manager ${sender.nodeId}`;
       throw new ShoalError('UNAUTHENTICATED', message);
     }
     this.#events.admit(sender);
   }
 
-  #admitSnapshot(from: number, call: CallInfo): void {
+  #admitSnapshot(from: number, line: IncomingLine): void {
     const sender = this.#peer(from);
     if (sender === undefined)
       throw new ShoalError('UNAVAILABLE', `manager ${from} is not known here yet: try again`);
-    this.#admit(sender, call);
+    this.#admit(sender, line);
   }
 }
