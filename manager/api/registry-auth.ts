@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { RegistryAuth } from '../control/image-pin.ts';
+import type { RegistryAuth } from '#proto/types/specs.ts';
 
 const KEYS = ['username', 'password', 'identitytoken', 'registrytoken', 'serveraddress'] as const;
 

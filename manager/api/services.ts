@@ -4,6 +4,7 @@ import { type ApiRequest, boolQuery, empty, json, type Reply, type Route } from 
 import type { Service } from '#proto/types/objects.ts';
 import type { ServiceSpec } from '#proto/types/specs.ts';
 import { findService } from '../control/lookup.ts';
+import type { AuthFrom } from '../control/registry-auth.ts';
 import type { StoreView } from '../store/view.ts';
 import { decodeBody } from './convert/fields.ts';
 import { withoutLaterFields } from './convert/gates.ts';
@@ -59,12 +60,13 @@ async function create({ control }: ManagerParts, request: ApiRequest): Promise<R
 async function update({ control }: ManagerParts, request: ApiRequest): Promise<Reply> {
   const id = param(request, 'id');
   const version = versionQuery(request, 'service');
-  checkAuthFrom(request.query.get('registryAuthFrom') ?? '');
+  const authFrom = authFromQuery(request.query.get('registryAuthFrom') ?? '');
   if (isRollback(request.query.get('rollback') ?? '')) {
     await control.services.rollBack(id, version);
     return json({ Warnings: null });
   }
-  const warnings = await control.services.update(id, version, await specOf(request), askedBy(request));
+  const by = { ...askedBy(request), authFrom };
+  const warnings = await control.services.update(id, version, await specOf(request), by);
   return json({ Warnings: orNull(warnings) });
 }
 
@@ -96,8 +98,8 @@ function isRollback(option: string): boolean {
   throw new ShoalError('INVALID_ARGUMENT', `unrecognized rollback option ${option}`);
 }
 
-/** Whose credentials an update keeps; there are none kept yet. */
-function checkAuthFrom(option: string): void {
-  if (['', 'spec', 'previous-spec'].includes(option)) return;
+function authFromQuery(option: string): AuthFrom {
+  if (option === '' || option === 'spec') return 'spec';
+  if (option === 'previous-spec') return option;
   throw new ShoalError('INVALID_ARGUMENT', 'unsupported registryAuthFrom value');
 }

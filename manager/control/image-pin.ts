@@ -1,17 +1,8 @@
 import type { Clock } from '#proto/base/clock.ts';
 import { messageOf } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
-import type { Platform, TaskSpec } from '#proto/types/specs.ts';
+import type { Platform, RegistryAuth, TaskSpec } from '#proto/types/specs.ts';
 import { parseImageName, pinnedName } from './image-name.ts';
-
-/** Who pulls, as clients give it in X-Registry-Auth. */
-export interface RegistryAuth {
-  readonly username?: string;
-  readonly password?: string;
-  readonly identitytoken?: string;
-  readonly registrytoken?: string;
-  readonly serveraddress?: string;
-}
 
 /** What an image's name stands for at this moment. */
 export interface ResolvedImage {
@@ -42,17 +33,12 @@ export interface Pinned {
  * Writes the digest that an image's name stands for into the spec, so that all nodes run the same, and its platforms
  * where the spec names none. What can't be resolved stays as it is, with Docker's warning.
  */
-export async function pinImage(
-  task: TaskSpec,
-  auth: RegistryAuth | undefined,
-  modules: PinModules,
-  signal?: AbortSignal,
-): Promise<Pinned> {
-  const { image } = task.container;
+export async function pinImage(task: TaskSpec, modules: PinModules, signal?: AbortSignal): Promise<Pinned> {
+  const { image, registryAuth } = task.container;
   const name = parseImageName(image);
   if (name === undefined || name.digest !== undefined) return { task, warnings: [] };
   try {
-    const { digest, platforms } = await resolveInTime(image, auth, modules, signal);
+    const { digest, platforms } = await resolveInTime(image, registryAuth, modules, signal);
     return { task: pinned(task, pinnedName(name, digest), platforms), warnings: [] };
   } catch (error) {
     signal?.throwIfAborted();

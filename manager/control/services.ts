@@ -4,13 +4,14 @@ import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
 import { newId, type ServiceId } from '#proto/types/ids.ts';
 import type { Service } from '#proto/types/objects.ts';
-import { networkIdsOf, type ServiceSpec } from '#proto/types/specs.ts';
+import { networkIdsOf, type RegistryAuth, type ServiceSpec } from '#proto/types/specs.ts';
 import { checkPublishedPorts } from '../allocator/ports.ts';
 import type { Expectation } from '../store/changes.ts';
 import { sameValue } from '../store/same.ts';
 import type { Store, StoreView } from '../store/view.ts';
-import { type ImageResolver, pinImage, type RegistryAuth } from './image-pin.ts';
+import { type ImageResolver, pinImage } from './image-pin.ts';
 import { findService } from './lookup.ts';
+import { type AuthFrom, keptAuth, withAuth } from './registry-auth.ts';
 import { checkServiceSpec } from './service-checks.ts';
 import { findIngress, withNetworkIds } from './service-networks.ts';
 import type { Turns } from './turns.ts';
@@ -30,7 +31,10 @@ export interface ServicesModules {
 }
 
 export interface Asked {
+  /** Kept with the spec. */
   readonly auth?: RegistryAuth;
+  /** Of an update without any; else `spec`. */
+  readonly authFrom?: AuthFrom;
   readonly signal?: AbortSignal;
 }
 
@@ -59,11 +63,11 @@ export class Services {
   ): Promise<{ readonly id: ServiceId; readonly warnings: Warnings }> {
     const { store, random } = this.#modules;
     const view = store.view();
-    const named = withNetworkIds(view, asked);
+    const named = withAuth(withNetworkIds(view, asked), by.auth);
     checkServiceSpec(named);
     checkAround(view, named);
     refuseTakenName(view, named.name);
-    const { spec, warnings } = await this.#pinned(named, by);
+    const { spec, warnings } = await this.#pinned(named, by.signal);
     const id = newId<'service'>(random);
     await this.#write(spec, undefined, (expects) =>
       store.update({ expects, changes: [{ kind: 'putService', service: { id, spec } }] }),
@@ -79,13 +83,14 @@ export class Services {
     const { store } = this.#modules;
     const view = store.view();
     const service = findService(view, ref);
-    const named = withNetworkIds(view, asked);
+    const auth = by.auth ?? keptAuth(service, by.authFrom ?? 'spec');
+    const named = withAuth(withNetworkIds(view, asked), auth);
     checkServiceSpec(named);
     checkChange(service.spec, named);
     expectVersion(service, version);
     checkAround(view, named, service.id);
     const isKnown = named.task.container.image === service.spec.task.container.image;
-    const { spec, warnings } = isKnown ? { spec: named, warnings: [] } : await this.#pinned(named, by);
+    const { spec, warnings } = isKnown ? { spec: named, warnings: [] } : await this.#pinned(named, by.signal);
     await this.#write(spec, service, async (expects) => {
       expectVersion(findService(store.view(), service.id), version);
       const own: Expectation = { table: 'service', id: service.id, version };
@@ -125,10 +130,10 @@ export class Services {
 
   async #pinned(
     spec: ServiceSpec,
-    { auth, signal }: Asked,
+    signal: AbortSignal | undefined,
   ): Promise<{ readonly spec: ServiceSpec; readonly warnings: Warnings }> {
     if (!this.#opts.pinImages) return { spec, warnings: [] };
-    const { task, warnings } = await pinImage(spec.task, auth, this.#modules, signal);
+    const { task, warnings } = await pinImage(spec.task, this.#modules, signal);
     return { spec: { ...spec, task }, warnings };
   }
 

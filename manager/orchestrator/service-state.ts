@@ -87,11 +87,17 @@ export class ServiceState {
 type Difference = 'none' | 'placement' | 'all';
 
 function differenceOf(revision: Revision, { spec }: Service): Difference {
-  const { placement: was, ...before } = revision.task;
-  const { placement: is, ...now } = spec.task;
+  const { placement: was, ...before } = withoutAuth(revision.task);
+  const { placement: is, ...now } = withoutAuth(spec.task);
   if (!sameValue(before, now)) return 'all';
   if (!sameValue(portsOf(revision.ports), portsOf(spec.endpoint?.ports))) return 'all';
   return sameValue(was, is) ? 'none' : 'placement';
+}
+
+/** What an image was pulled with is no part of what runs. */
+function withoutAuth(task: TaskSpec): TaskSpec {
+  const { registryAuth: _, ...container } = task.container;
+  return { ...task, container };
 }
 
 function portsOf(ports: readonly PortConfig[] | undefined): readonly PortConfig[] {

@@ -1,5 +1,13 @@
 import type * as wire from '../gen/shoal.ts';
-import type { ContainerSpec, DnsConfig, Healthcheck, Mount, Privileges, Ulimit } from '../types/specs.ts';
+import type {
+  ContainerSpec,
+  DnsConfig,
+  Healthcheck,
+  Mount,
+  Privileges,
+  RegistryAuth,
+  Ulimit,
+} from '../types/specs.ts';
 import { flag, int64, items, optional, shape, text, textMap, texts, uint32, uint64, word } from './shape.ts';
 
 type Options<T, Key extends keyof T> = NonNullable<T[Key]>;
@@ -68,6 +76,14 @@ const dns = shape<DnsConfig, wire.DnsConfig>('DNS config', {
 
 const ulimit = shape<Ulimit, wire.Ulimit>('ulimit', { name: text, hard: int64, soft: int64 });
 
+const registryAuth = shape<RegistryAuth, wire.RegistryAuth>('registry credentials', {
+  username: optional(text),
+  password: optional(text),
+  identitytoken: optional(text),
+  registrytoken: optional(text),
+  serveraddress: optional(text),
+});
+
 export const containerSpec = shape<ContainerSpec, wire.ContainerSpec>('container spec', {
   image: text,
   labels: optional(textMap),
@@ -95,4 +111,5 @@ export const containerSpec = shape<ContainerSpec, wire.ContainerSpec>('container
   capabilityDrop: optional(texts),
   ulimits: optional(items(ulimit)),
   oomScoreAdj: optional(int64),
+  registryAuth: optional(registryAuth),
 });

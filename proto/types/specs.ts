@@ -135,10 +135,22 @@ export interface ContainerSpec {
   readonly capabilityDrop?: readonly string[];
   readonly ulimits?: readonly Ulimit[];
   readonly oomScoreAdj?: number;
+  /** With what the nodes pull the image. No answer of the API shows it, and to change it changes no task. */
+  readonly registryAuth?: RegistryAuth;
+}
+
+/** Who pulls from a registry, as clients give it in X-Registry-Auth. */
+export interface RegistryAuth {
+  readonly username?: string;
+  readonly password?: string;
+  readonly identitytoken?: string;
+  readonly registrytoken?: string;
+  readonly serveraddress?: string;
 }
 
 export interface Privileges {
   readonly noNewPrivileges?: boolean;
+  /** `default`, `unconfined`, or `custom` with a profile: its JSON in base64. */
   readonly seccomp?: { readonly mode: string; readonly profile?: string };
   readonly apparmor?: { readonly mode: string };
 }

@@ -128,6 +128,10 @@ export const anyContainerSpec = object<specs.ContainerSpec>(
     capabilityDrop: texts,
     ulimits: few(object<specs.Ulimit>({ name: text, hard: whole, soft: whole }, {})),
     oomScoreAdj: whole,
+    registryAuth: object(
+      {},
+      { username: text, password: text, identitytoken: text, registrytoken: text, serveraddress: text },
+    ),
   },
 );
 

@@ -39,8 +39,8 @@ export class ContainerController implements TaskController {
   async prepare(signal: AbortSignal): Promise<void> {
     if (this.#container() !== undefined) return;
     const { images, containers } = this.#modules;
-    const { image } = this.#context.revision.task.container;
-    await imageThere(image, images.ensure(image, undefined, signal));
+    const { image, registryAuth } = this.#context.revision.task.container;
+    await imageThere(image, images.ensure(image, registryAuth, signal));
     const { name, request, extras } = containerOf(this.#context);
     await containers.create(name, request, extras);
   }

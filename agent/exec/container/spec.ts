@@ -1,5 +1,12 @@
 import type { NetworkAttachment } from '#proto/types/objects.ts';
-import type { ContainerSpec, Healthcheck, Mount, PortConfig, TaskSpec } from '#proto/types/specs.ts';
+import type {
+  ContainerSpec,
+  Healthcheck,
+  Mount,
+  PortConfig,
+  Privileges,
+  TaskSpec,
+} from '#proto/types/specs.ts';
 import type {
   ContainerConfig,
   CreateRequest,
@@ -110,13 +117,27 @@ function hostConfigOf(spec: ContainerSpec, context: TaskContext): HostConfig {
     CapDrop: spec.capabilityDrop ?? null,
     Sysctls: spec.sysctls ?? null,
     Ulimits: (spec.ulimits ?? []).map(({ name, hard, soft }) => ({ Name: name, Hard: hard, Soft: soft })),
-    SecurityOpt: spec.privileges?.noNewPrivileges ? ['no-new-privileges'] : null,
+    SecurityOpt: securityOf(spec.privileges),
     ...(spec.oomScoreAdj === undefined ? {} : { OomScoreAdj: spec.oomScoreAdj }),
     ...(task.logDriver === undefined
       ? {}
       : { LogConfig: { Type: task.logDriver.name, Config: task.logDriver.options ?? {} } }),
     ...resourcesOf(task),
   };
+}
+
+function securityOf({ noNewPrivileges, seccomp, apparmor }: Privileges = {}): string[] | null {
+  const options = [
+    ...(noNewPrivileges ? ['no-new-privileges'] : []),
+    ...(seccomp?.mode === 'unconfined' ? ['seccomp=unconfined'] : []),
+    ...(seccomp?.mode === 'custom' ? [`seccomp=${decodedProfile(seccomp.profile)}`] : []),
+    ...(apparmor?.mode === 'disabled' ? ['apparmor=unconfined'] : []),
+  ];
+  return options.length === 0 ? null : options;
+}
+
+function decodedProfile(profile = ''): string {
+  return Buffer.from(profile, 'base64').toString();
 }
 
 /** Limits alone: what a task reserves is the scheduler's business, as with Docker. */

@@ -118,8 +118,8 @@ const isolation: Field<string> = {
   encode: (value) => value ?? ISOLATION_DEFAULT,
 };
 
-/** TaskTemplate.ContainerSpec. `command` is the entrypoint there, too. */
-export const containerSpec = object<ContainerSpec>(
+/** TaskTemplate.ContainerSpec. `command` is the entrypoint there, too; credentials are told to nobody. */
+export const containerSpec = object<Omit<ContainerSpec, 'registryAuth'>>(
   {
     image: ['Image', filled(text, '')],
     labels: ['Labels', textMap],

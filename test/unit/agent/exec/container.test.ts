@@ -6,7 +6,7 @@ import {
 import { containerOf } from '#agent/exec/container/spec.ts';
 import { type TaskContext, TemporaryError } from '#agent/exec/executor.ts';
 import { ShoalError } from '#proto/base/errors.ts';
-import type { TaskSpec } from '#proto/types/specs.ts';
+import type { Privileges, TaskSpec } from '#proto/types/specs.ts';
 
 function contextOf(task: Partial<TaskSpec> = {}): TaskContext {
   return {
@@ -36,6 +36,32 @@ test('container: limits bind it; what is reserved is counted when it is placed, 
   const { hostConfig } = containerOf(contextOf({ resources })).request;
   t.like(hostConfig, { NanoCpus: limits.nanoCpus, Memory: limits.memoryBytes, PidsLimit: limits.pids });
   t.is(hostConfig.MemoryReservation, undefined);
+});
+
+test('container: what a service says of system call filters and AppArmor holds for its tasks', (t) => {
+  const security = (privileges: Privileges): unknown =>
+    containerOf(contextOf({ container: { image: 'web:1', privileges } })).request.hostConfig.SecurityOpt;
+  const profile = Buffer.from('{"defaultAction":"SCMP_ACT_ALLOW"}').toString('base64');
+  t.is(security({ seccomp: { mode: 'default' }, apparmor: { mode: 'default' } }), null);
+  t.deepEqual(security({ noNewPrivileges: true, seccomp: { mode: 'custom', profile } }), [
+    'no-new-privileges',
+    'seccomp={"defaultAction":"SCMP_ACT_ALLOW"}',
+  ]);
+  t.deepEqual(security({ seccomp: { mode: 'unconfined' }, apparmor: { mode: 'disabled' } }), [
+    'seccomp=unconfined',
+    'apparmor=unconfined',
+  ]);
+});
+
+test('prepare: the image is pulled with the credentials of the service', async (t) => {
+  const asked: unknown[] = [];
+  const registryAuth = { username: 'me', password: 'pw' };
+  const controller = new ContainerController(contextOf({ container: { image: 'web:1', registryAuth } }), {
+    images: { ensure: async (image: string, auth: unknown) => void asked.push({ image, auth }) },
+    containers: { withLabel: () => [], create: async () => undefined },
+  } as unknown as ContainerControllerModules);
+  await controller.prepare(new AbortController().signal);
+  t.deepEqual(asked, [{ image: 'web:1', auth: registryAuth }]);
 });
 
 test('prepare: an image that nobody has ends the task in words that clients know, and why', async (t) => {

@@ -3,7 +3,7 @@ import type { ClusterApiModules, ManagerParts, NoManager } from '#manager/api/ma
 import { leaderRoutes } from '#manager/api/routes.ts';
 import type { Consensus } from '#manager/consensus/consensus.ts';
 import { type Control, openControl } from '#manager/control/control.ts';
-import type { ImageResolver, RegistryAuth } from '#manager/control/image-pin.ts';
+import type { ImageResolver } from '#manager/control/image-pin.ts';
 import { freshNetworks } from '#manager/leader/bootstrap.ts';
 import type { Change } from '#manager/store/changes.ts';
 import type { StoreView } from '#manager/store/view.ts';
@@ -14,6 +14,7 @@ import { callApi } from '#proto/http/call.ts';
 import { Router } from '#proto/http/router.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import type { Cluster, Node, Stored } from '#proto/types/objects.ts';
+import type { RegistryAuth } from '#proto/types/specs.ts';
 import { clusterRow, testCa } from '#test/support/certificates.ts';
 import { descriptionOf } from '#test/support/cluster.ts';
 import { openTestStore, type TestStore } from '#test/support/local-log.ts';

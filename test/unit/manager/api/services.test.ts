@@ -120,7 +120,28 @@ test('images are pinned to their digests, with the platforms they are for', asyn
   t.is(Spec.TaskTemplate.ContainerSpec['Image'], `nginx:1@${DIGEST}`);
   t.deepEqual(Spec.TaskTemplate.Placement, { Platforms: [{ Architecture: 'amd64', OS: 'linux' }] });
   t.deepEqual(lab.images.asked, [{ reference: 'nginx:1', auth: { username: 'me', password: 'pw' } }]);
-  t.false(JSON.stringify((await lab.get('/services')).body).includes('pw'), 'credentials are never shown');
+});
+
+test('credentials go to the nodes with the spec, an update keeps them, and nobody is shown them', async (t) => {
+  await using lab = await ApiLab.open();
+  const kept = (): unknown => lab.view.services.byName('web')?.spec.task.container.registryAuth;
+  const update = async (option: string, username?: string): Promise<void> => {
+    const { Version, Spec } = await shown(lab, 'web');
+    const auth = username && Buffer.from(JSON.stringify({ username, password: 'pw' })).toString('base64url');
+    const path = `/services/web/update?version=${Version.Index}&${option}`;
+    const { status } = await lab.call('POST', path, Spec, auth ? { 'x-registry-auth': auth } : {});
+    t.is(status, 200);
+  };
+  await lab.create(web());
+  t.is(kept(), undefined);
+  await update('', 'me');
+  await update('registryAuthFrom=spec');
+  t.deepEqual(kept(), { username: 'me', password: 'pw' });
+  await update('', 'you');
+  await update('registryAuthFrom=previous-spec');
+  t.deepEqual(kept(), { username: 'me', password: 'pw' });
+  for (const path of ['/services', '/services/web'])
+    t.false(JSON.stringify((await lab.get(path)).body).includes('pw'), path);
 });
 
 test("an image that can't be resolved stays as it is, with Docker's warning, and is not looked for again", async (t) => {

@@ -21,13 +21,11 @@ test('platforms that a spec names stay; unknown ones are passed over', async (t)
   const given = { ...TASK, placement: { platforms: [{ os: 'plan9' }], constraints: ['node.role==worker'] } };
   const kept = await pinImage(
     given,
-    undefined,
     modules(async () => found),
   );
   t.deepEqual(kept.task.placement, given.placement);
   const filled = await pinImage(
     { ...TASK, placement: { platforms: [] } },
-    undefined,
     modules(async () => found),
   );
   t.deepEqual(filled.task.placement, { platforms: [{ architecture: 'arm64', os: 'linux' }] });
@@ -35,7 +33,7 @@ test('platforms that a spec names stay; unknown ones are passed over', async (t)
 
 test('who does not answer is not waited for long: the image stays as it is', async (t) => {
   const given = modules(() => new Promise(() => undefined));
-  const pinning = pinImage(TASK, undefined, given);
+  const pinning = pinImage(TASK, given);
   await given.clock.advance(60_000);
   const { task, warnings } = await pinning;
   t.is(task, TASK);
@@ -49,7 +47,7 @@ test('a client that goes away ends the search', async (t) => {
     heard.push(signal as AbortSignal);
     return new Promise(() => undefined);
   });
-  const pinning = pinImage(TASK, undefined, given, client.signal);
+  const pinning = pinImage(TASK, given, client.signal);
   client.abort(new Error('gone'));
   await t.throwsAsync(pinning, { message: 'gone' });
   t.true(heard[0]?.aborted);

@@ -152,3 +152,15 @@ test('jobs: no tasks are made of them', (t) => {
   world.settle();
   t.deepEqual(world.tasks(job), []);
 });
+
+test('replicated: other credentials of the image replace no task', (t) => {
+  const world = threeNodes();
+  const web = world.service('web', { mode: { kind: 'replicated', replicas: 3 } });
+  world.settle();
+  const before = world.tasks(web).map(({ id }) => id);
+  const registryAuth = { username: 'me', password: 'pw' };
+  world.template(web, { container: { image: 'web:1', registryAuth } });
+  world.advance(60_000);
+  const after = world.tasks(web).map(({ id }) => id);
+  t.deepEqual(after, before);
+});
