@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { giveBackMemory } from '#agent/core/linux/memory.ts';
 import { serveDashboard } from '#manager/dashboard/server.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
@@ -13,6 +14,7 @@ import { openLog } from './log.ts';
 import { openMachine } from './machine.ts';
 import { type MetricsRegistry, openMetrics } from './metrics.ts';
 import { PeersSwitch } from './peers-switch.ts';
+import { collectGarbage, cpuMsOfProcess, giveBackWhenResting } from './resting.ts';
 import { SwarmNode } from './swarm-node.ts';
 
 /** Runs a node until it is told to stop: the composition root of the daemon. */
@@ -55,7 +57,13 @@ async function startNode(
   await swarm.resume();
   stack.use(await serveApi({ listen: opts.hosts.map((host) => listenOf(host, opts)), routes }, { log }));
   await maybeServeDashboard(opts, metrics, swarm, stack);
+  stack.use(giveBackWhenResting({ clock: systemClock, cpuMs: cpuMsOfProcess, giveBack }));
   return stack.move();
+}
+
+function giveBack(): void {
+  collectGarbage();
+  giveBackMemory();
 }
 
 async function maybeServeDashboard(

@@ -383,3 +383,20 @@ export function ended(pid: number): { readonly code: number } | { readonly signa
   const signal = status & 0x7f;
   return signal === 0 ? { code: (status >> 8) & 0xff } : { signal };
 }
+
+const MADV_DONTNEED = 4;
+
+const memory = lazily(() => ({
+  madvise: libc.func('int madvise(uintptr_t, size_t, int)'),
+  mallocTrim: libc.func('int malloc_trim(size_t)'),
+}));
+
+/** Lets go of the pages of a mapping: what was written to them and is in no file is lost. */
+export function dropPages(start: number, bytes: number): void {
+  checked('madvise', memory().madvise(start, bytes, MADV_DONTNEED), start.toString(16));
+}
+
+/** Gives the kernel what malloc(3) holds and nobody uses. */
+export function trimAllocator(): void {
+  memory().mallocTrim(0);
+}

@@ -1,0 +1,49 @@
+import type { Clock } from '#proto/base/clock.ts';
+
+export interface RestingModules {
+  readonly clock: Pick<Clock, 'timer'>;
+  /** Processor time of this process until now. */
+  readonly cpuMs: () => number;
+  /** Called when the process rests: gives back what it does not need for that. */
+  readonly giveBack: () => void;
+}
+
+const LOOK_MS = 4_000;
+/** Less than this in one look is rest. */
+const REST_CPU_MS_MAX = 80;
+/** So much work is worth another clean-up. */
+const WORK_CPU_MS_MIN = 1_000;
+
+/** Has memory given back when the daemon rests after its start, and again when it rests after it has worked. */
+export function giveBackWhenResting({ clock, cpuMs, giveBack }: RestingModules): Disposable {
+  let sinceMs = Number.NEGATIVE_INFINITY;
+  let lastMs = cpuMs();
+  const look = (): void => {
+    const nowMs = cpuMs();
+    const rests = nowMs - lastMs < REST_CPU_MS_MAX;
+    if (rests && nowMs - sinceMs >= WORK_CPU_MS_MIN) {
+      giveBack();
+      sinceMs = cpuMs();
+    }
+    lastMs = cpuMs();
+    cancel = clock.timer(LOOK_MS, look);
+  };
+  let cancel = clock.timer(LOOK_MS, look);
+  return { [Symbol.dispose]: () => cancel() };
+}
+
+/** Larger heaps, a big cluster's, are left to V8: collecting them at once would stop the daemon for long. */
+const COLLECTED_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Collects all garbage now, where the launcher has allowed for it. */
+export function collectGarbage(): void {
+  const collect = (globalThis as { gc?: (opts: object) => void }).gc;
+  if (process.memoryUsage().heapUsed > COLLECTED_BYTES_MAX) return;
+  collect?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+}
+
+/** Processor time of this process until now. */
+export function cpuMsOfProcess(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
