@@ -61,6 +61,13 @@ export class Managers {
     await writeJson(this.#path, next);
   }
 
+  /** Adds managers that are known from elsewhere to those that are remembered. */
+  async learnMore(managers: readonly KnownManager[]): Promise<void> {
+    const known = new Set(this.#known.map(({ addr }) => addr));
+    const others = new Map(managers.map((manager) => [manager.addr, manager]));
+    await this.learn([...this.#known, ...[...others.values()].filter(({ addr }) => !known.has(addr))]);
+  }
+
   failed(addr: string): void {
     this.#weights.set(addr, Math.max(1, Math.floor(this.#weight(addr) / 2)));
   }

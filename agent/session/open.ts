@@ -15,7 +15,7 @@ import { Session, type SessionModules } from './session.ts';
 export interface MembershipOpts {
   /** Where the list of managers is remembered. */
   readonly dir: string;
-  /** Managers known from elsewhere: those the node joined by. */
+  /** Managers known from elsewhere: those the node joined by, or its own. */
   readonly managers?: readonly KnownManager[];
   readonly description: NodeDescription;
 }
@@ -41,7 +41,7 @@ export async function openMembership(opts: MembershipOpts, modules: MembershipMo
   await using stack = new AsyncDisposableStack();
   const { identity, log } = modules;
   const managers = await Managers.open(opts.dir, modules);
-  await managers.learn(opts.managers ?? []);
+  await managers.learnMore(opts.managers ?? []);
   const dialer = stack.use(openDialer({}, modules));
   const issue = (csr: string, signal: AbortSignal): Promise<IssueCertificateReply> => {
     const addr = session.status().manager ?? managers.pick();

@@ -125,14 +125,20 @@ export class ManagerSwitch implements AsyncDisposable {
 
   /** A manager that is no member of its group any more is none, whatever its certificate still says. */
   #watchMembers(manager: ManagerPart): void {
-    const isIn = (members: readonly Member[]): boolean =>
-      members.some(({ nodeId }) => nodeId === manager.nodeId);
-    let wasIn = isIn(manager.consensus.members());
-    manager.consensus.onMembers((members) => {
-      const removed = wasIn && !isIn(members);
-      wasIn = isIn(members);
-      if (removed && !this.#isLeaving) this.#turn = this.#turn.then(() => this.#giveUp(manager));
-    });
+    let wasIn = false;
+    let given = false;
+    const look = (members: readonly Member[]): void => {
+      const isIn = members.some(({ nodeId }) => nodeId === manager.nodeId);
+      // Who is told that it was removed knows of no members; a newcomer that knows of none yet knows of no cluster either.
+      const wasTold = members.length === 0 && manager.store.view().cluster !== undefined;
+      const removed = !isIn && (wasIn || wasTold);
+      wasIn = isIn;
+      if (!removed || given || this.#isLeaving) return;
+      given = true;
+      this.#turn = this.#turn.then(() => this.#giveUp(manager));
+    };
+    manager.consensus.onMembers(look);
+    look(manager.consensus.members());
   }
 
   /** Its group went on without it: it starts anew as whatever it is to be now. */

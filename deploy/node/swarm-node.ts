@@ -392,8 +392,12 @@ function localManager(own: ManagerPart | undefined): string | undefined {
   return own?.store.view().nodes.get(own.nodeId) === undefined ? undefined : own.addr;
 }
 
-/** Managers that a node knows before any of them has told it: its own, or those it joined by. */
+/** Managers that a node knows before any of them has told it: its own and what that knows of others, or those it joined by. */
 function knownManagers(own: ManagerPart | undefined, remoteAddrs: readonly string[]): KnownManager[] {
-  const addrs = [...remoteAddrs, ...(own === undefined ? [] : [own.addr])];
-  return addrs.map((addr) => ({ addr }));
+  if (own === undefined) return remoteAddrs.map((addr) => ({ addr }));
+  const others = own.consensus.members().filter(({ nodeId }) => nodeId !== own.nodeId);
+  return [
+    { nodeId: own.nodeId, addr: own.addr },
+    ...others.map(({ nodeId, controlAddr }) => ({ nodeId, addr: controlAddr })),
+  ];
 }

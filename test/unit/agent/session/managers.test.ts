@@ -67,3 +67,13 @@ test('the one just left is avoided, where there is another', async (t) => {
     for (let i = 0; i < 50; i++) t.is(managers.pick('a:2377'), 'b:2377');
   });
 });
+
+test('managers known from elsewhere come beside those that are remembered, and take no place of theirs', async (t) => {
+  await inDirectory(async (dir) => {
+    const first = await Managers.open(dir, modules);
+    await first.learn([manager('m1'), manager('m2')]);
+    const again = await Managers.open(dir, modules);
+    await again.learnMore([{ addr: 'm1:2377' }, { addr: 'm3:2377' }]);
+    t.deepEqual(again.all(), [manager('m1'), manager('m2'), { addr: 'm3:2377' }]);
+  });
+});
