@@ -90,8 +90,9 @@ async function keepLogs(cluster: LocalCluster): Promise<void> {
   console.log(`the logs of the daemons are kept in ${folder}`);
 }
 
+/** Of another manager than the first: that one leads, and is killed meanwhile. */
 function dashboardUrl(cluster: LocalCluster): string {
-  return `http://${cluster.nodes[0]?.address}:${METRICS_PORT}/`;
+  return `http://${cluster.nodes[1]?.address}:${METRICS_PORT}/`;
 }
 
 function invite(cluster: LocalCluster): void {
