@@ -2,9 +2,9 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, type Dirent, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import { algorithmOf, type Digest, hexOf, isDigest, sha256Of } from './digest.ts';
-import { discard, freshName, syncFolder } from './disk.ts';
+import { DiskReserve, discard, freshName, syncFolder, writeFailure } from './disk.ts';
 import { DOCUMENT_BYTES_MAX } from './oci.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -122,7 +122,8 @@ export class BlobStore {
 
   async #fetch(file: string, digest: Digest, source: BlobSource, opts: IngestOpts): Promise<number> {
     await using handle = await open(file, 'wx', 0o600);
-    const transfer = new Transfer(handle, createHash(algorithmOf(digest)), digest, opts);
+    const disk = { handle, reserve: new DiskReserve(this.#ingest) };
+    const transfer = new Transfer(disk, createHash(algorithmOf(digest)), digest, opts);
     for (let attempt = 0; ; attempt++) {
       const before = transfer.size;
       try {
@@ -130,7 +131,7 @@ export class BlobStore {
         break;
       } catch (error) {
         opts.signal?.throwIfAborted();
-        if (error instanceof WrongContent) throw error;
+        if (error instanceof WrongContent || error instanceof DiskFailure) throw error;
         // What moved on is no failure of the same place.
         if (transfer.size > before) attempt = 0;
         if (!(await opts.retry?.(error, attempt))) throw error;
@@ -158,15 +159,28 @@ class WrongContent extends ShoalError {
   }
 }
 
+/** This machine's disk failed, not the source. */
+class DiskFailure extends ShoalError {
+  constructor(cause: unknown) {
+    const failure = writeFailure(cause);
+    super(codeOf(failure), messageOf(failure), { cause });
+  }
+}
+
+interface Disk {
+  readonly handle: FileHandle;
+  readonly reserve: DiskReserve;
+}
+
 class Transfer {
-  readonly #handle: FileHandle;
+  readonly #disk: Disk;
   readonly #hash: Hash;
   readonly #digest: Digest;
   readonly #opts: IngestOpts;
   size = 0;
 
-  constructor(handle: FileHandle, hash: Hash, digest: Digest, opts: IngestOpts) {
-    this.#handle = handle;
+  constructor(disk: Disk, hash: Hash, digest: Digest, opts: IngestOpts) {
+    this.#disk = disk;
     this.#hash = hash;
     this.#digest = digest;
     this.#opts = opts;
@@ -189,8 +203,14 @@ class Transfer {
   }
 
   async #write(chunk: Uint8Array): Promise<void> {
-    for (let at = 0; at < chunk.length; ) {
-      at += (await this.#handle.write(chunk, at, chunk.length - at, this.size + at)).bytesWritten;
+    const { handle, reserve } = this.#disk;
+    try {
+      reserve.take(chunk.length);
+      for (let at = 0; at < chunk.length; ) {
+        at += (await handle.write(chunk, at, chunk.length - at, this.size + at)).bytesWritten;
+      }
+    } catch (error) {
+      throw new DiskFailure(error);
     }
   }
 

@@ -159,16 +159,22 @@ export class ImageTable {
     return this.images().filter(({ parent, removed }) => parent === id && removed === undefined);
   }
 
-  /** Changes the table at once; the returned promise is kept when the disk has it. */
+  /** Changes the table at once; the returned promise is kept when the disk has it, and the change undone when it can't. */
   async change(apply: (edit: TableEdit) => void): Promise<void> {
+    const undo: (() => void)[] = [];
     apply({
-      put: (image) => void this.#images.set(image.id, image),
-      putName: (name) => void this.#names.set(name.name, name),
-      removeName: (name) => void this.#names.delete(name),
-      remove: (id) => void this.#images.delete(id),
+      put: (image) => undo.push(replaced(this.#images, image.id, image)),
+      putName: (name) => undo.push(replaced(this.#names, name.name, name)),
+      removeName: (name) => undo.push(replaced(this.#names, name, undefined)),
+      remove: (id) => undo.push(replaced(this.#images, id, undefined)),
     });
     this.#changes += 1;
-    await this.#save(this.#changes);
+    try {
+      await this.#save(this.#changes);
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
   }
 
   /** Writes until the disk has change number `upTo`; changes that wait for one write share the next. */
@@ -208,6 +214,20 @@ export class ImageTable {
       }));
     });
   }
+}
+
+/** Sets an entry, or takes it out, and gives what takes that back, unless somebody else has changed it since. */
+function replaced<T>(map: Map<string, T>, key: string, value: T | undefined): () => void {
+  const before = map.get(key);
+  setOrDelete(map, key, value);
+  return () => {
+    if (map.get(key) === value) setOrDelete(map, key, before);
+  };
+}
+
+function setOrDelete<T>(map: Map<string, T>, key: string, value: T | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
 }
 
 export interface TableEdit {

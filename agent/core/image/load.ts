@@ -7,6 +7,7 @@ import { Fetcher } from './fetch.ts';
 import type { ImageStore } from './image-store.ts';
 import type { StoredImage } from './image-table.ts';
 import type { Lease } from './leases.ts';
+import { type LegacyEntry, legacyEntries } from './legacy.ts';
 import {
   type Descriptor,
   DOCUMENT_BYTES_MAX,
@@ -35,12 +36,6 @@ export interface Loaded {
   readonly names: readonly Reference[];
 }
 
-interface LegacyEntry {
-  readonly Config?: string;
-  readonly RepoTags?: readonly string[] | null;
-  readonly Layers?: readonly string[];
-}
-
 interface Archive {
   readonly store: ImageStore;
   readonly root: string;
@@ -59,9 +54,9 @@ export async function loadImages(
   await using file = await spool(store, body, opts.signal);
   await using tree = await extracted(store, file.path, opts.signal);
   const archive = { store, root: tree.path, opts };
-  const legacy = (await readJson(archive, 'manifest.json')) as LegacyEntry[] | undefined;
+  const legacy = legacyEntries(await readJson(archive, 'manifest.json'));
   const index = await indexOf(archive);
-  const loaded = index ? await loadLayout(archive, index, legacy ?? []) : await loadLegacy(archive, legacy);
+  const loaded = index ? await loadLayout(archive, index, legacy) : await loadLegacy(archive, legacy);
   for (const { image, names } of loaded) {
     for (const name of names) await store.setName(name, { image });
     store.event('load', image.id, { name: image.id });
@@ -128,17 +123,16 @@ async function chosen(archive: Archive, manifests: readonly Descriptor[]): Promi
 }
 
 function legacyNames(legacy: readonly LegacyEntry[], id: Digest): Reference[] {
-  const entry = legacy.find(({ Config }) => Config?.replace(/\.json$/, '').endsWith(hexOf(id)));
-  return (entry?.RepoTags ?? []).map(tryParseReference).filter((name) => name !== undefined);
+  const entry = legacy.find(({ config }) => config.replace(/\.json$/, '').endsWith(hexOf(id)));
+  return (entry?.tags ?? []).map(tryParseReference).filter((name) => name !== undefined);
 }
 
-async function loadLegacy(archive: Archive, found: readonly LegacyEntry[] | undefined): Promise<Loaded[]> {
-  const entries: readonly LegacyEntry[] = Array.isArray(found) ? found : [];
+async function loadLegacy(archive: Archive, entries: readonly LegacyEntry[]): Promise<Loaded[]> {
   if (entries.length === 0) throw invalid('archive does not contain a manifest.json, nor an OCI layout');
   const loaded: Loaded[] = [];
   for (const entry of entries) {
     const image = await loadLegacyImage(archive, entry);
-    const names = (entry.RepoTags ?? []).map(tryParseReference).filter((name) => name !== undefined);
+    const names = entry.tags.map(tryParseReference).filter((name) => name !== undefined);
     loaded.push({ image, names });
   }
   return loaded;
@@ -147,10 +141,10 @@ async function loadLegacy(archive: Archive, found: readonly LegacyEntry[] | unde
 async function loadLegacyImage(archive: Archive, entry: LegacyEntry): Promise<StoredImage> {
   const { store } = archive;
   using lease = store.lease();
-  const bytes = await readDocument(archive, entry.Config ?? '');
-  if (!bytes) throw invalid(`archive does not contain ${entry.Config ?? 'a config'}`);
+  const bytes = await readDocument(archive, entry.config);
+  if (!bytes) throw invalid(`archive does not contain ${entry.config}`);
   const diffIds = parseImageConfig(bytes).rootfs.diff_ids;
-  const files = entry.Layers ?? [];
+  const files = entry.layers;
   if (files.length !== diffIds.length) {
     throw invalid(
       `invalid manifest, layers length mismatch: expected ${diffIds.length}, got ${files.length}`,

@@ -1,6 +1,7 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { ContainerConfig } from '../container-types.ts';
 import { type Digest, isDigest } from './digest.ts';
+import { parseRunConfig } from './run-config.ts';
 
 /*
  * Image documents: OCI image-spec 1.1 and Docker's "image manifest version 2, schema 2", which differ in their
@@ -25,6 +26,10 @@ export const MEDIA = {
 
 /** A manifest, index or config is read whole into memory: no honest one comes near this. */
 export const DOCUMENT_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Layers of an image, or images of an index: overlayfs joins no more, and no honest index has them. */
+const DESCRIPTORS_MAX = 500;
+const EPOCH = '1970-01-01T00:00:00Z';
 
 export interface Platform {
   readonly architecture: string;
@@ -135,12 +140,15 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     throw invalid('image config: architecture and os are missing');
   }
   const history = document['history'];
-  if (history !== undefined && history !== null && !Array.isArray(history)) {
-    throw invalid('image config: history must be a list');
+  if (history !== undefined && history !== null && !(Array.isArray(history) && history.every(isObject))) {
+    throw invalid('image config: history must be a list of objects');
   }
+  const created = document['created'] ?? EPOCH;
+  if (typeof created !== 'string' || Number.isNaN(Date.parse(created)))
+    throw invalid('image config: created must be a time');
   return {
     ...(document as unknown as ImageConfig),
-    config: (document['config'] ?? {}) as RunConfig,
+    config: parseRunConfig(document['config']),
     history: (history ?? []) as readonly HistoryEntry[],
     rootfs: { type: 'layers', diff_ids: diffIds as Digest[] },
   };
@@ -148,6 +156,8 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
 
 function checkDescriptors(list: unknown, where: string): void {
   if (!Array.isArray(list)) throw invalid(`${where} must be a list`);
+  if (list.length > DESCRIPTORS_MAX)
+    throw invalid(`${where} has ${list.length} items, more than the ${DESCRIPTORS_MAX} allowed`);
   for (const [index, item] of list.entries()) checkDescriptor(item, `${where}[${index}]`);
 }
 
@@ -158,6 +168,18 @@ function checkDescriptor(value: unknown, where: string): void {
     throw invalid(`${where} has no valid digest`);
   if (!Number.isSafeInteger(item.size) || (item.size ?? -1) < 0) throw invalid(`${where} has no valid size`);
   if (typeof item.mediaType !== 'string') throw invalid(`${where} has no media type`);
+  if (item.platform !== undefined && !isPlatform(item.platform))
+    throw invalid(`${where} has no valid platform`);
+}
+
+function isPlatform(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { os, architecture, variant } = value as unknown as Partial<Platform>;
+  return [os, architecture, variant ?? ''].every((text) => typeof text === 'string');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parseJson(bytes: Uint8Array, what: string): Record<string, unknown> {
@@ -170,10 +192,8 @@ function parseJson(bytes: Uint8Array, what: string): Record<string, unknown> {
   } catch (error) {
     throw invalid(`${what} is not valid JSON`, error);
   }
-  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw invalid(`${what} is not a JSON object`);
-  }
-  return document as Record<string, unknown>;
+  if (!isObject(document)) throw invalid(`${what} is not a JSON object`);
+  return document;
 }
 
 function invalid(message: string, cause?: unknown): ShoalError {

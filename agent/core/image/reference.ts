@@ -38,7 +38,7 @@ export function parseReference(text: string): Reference {
     throw invalid(`invalid reference format: repository name (${path}) must be lowercase`);
   }
   if (!HOST.test(domain) || !isPath(path)) throw invalid('invalid reference format');
-  if (tag !== undefined && !TAG.test(tag)) throw invalid('invalid reference format');
+  if (tag !== undefined && !isTag(tag)) throw invalid('invalid reference format');
   if (digest !== undefined && !isDigest(digest)) throw invalid('invalid reference format');
   if (domain.length + 1 + path.length > NAME_LENGTH_MAX) {
     throw invalid(`repository name must not be more than ${NAME_LENGTH_MAX} characters`);
@@ -76,6 +76,10 @@ function splitDomain(name: string): { domain: string; path: string } {
   const path = isHost ? name.slice(slash + 1) : name;
   const official = domain === DEFAULT_DOMAIN && !path.includes('/');
   return { domain, path: official ? OFFICIAL_FOLDER + path : path };
+}
+
+export function isTag(text: string): boolean {
+  return TAG.test(text);
 }
 
 function isPath(path: string): boolean {

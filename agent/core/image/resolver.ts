@@ -4,7 +4,7 @@ import type { Registries } from '../registry/registries.ts';
 import type { ImageStore } from './image-store.ts';
 import type { StoredImage } from './image-table.ts';
 import { byReference, cameFromRegistry, findImage, namedAs } from './lookup.ts';
-import { type Descriptor, isIndexType, type Platform } from './oci.ts';
+import { type Descriptor, isIndexType, parseImageConfig, parseManifest } from './oci.ts';
 import { configPlatform, indexPlatforms } from './platform.ts';
 import { familiarName, parseReference, type Reference, withDefaultTag } from './reference.ts';
 import type { ContentSource } from './source.ts';
@@ -110,8 +110,6 @@ async function platformsAt(
   signal: AbortSignal | undefined,
 ): Promise<ResolvedImage['platforms']> {
   if (isIndexType(mediaType)) return indexPlatforms(bytes);
-  const { config } = JSON.parse(bytes.toString('utf8')) as { config?: Descriptor };
-  if (!config) return [];
-  const document = await source.document(config.digest, false, signal);
-  return [configPlatform(JSON.parse(Buffer.from(document).toString('utf8')) as Platform)];
+  const { config } = parseManifest(bytes);
+  return [configPlatform(parseImageConfig(await source.document(config.digest, false, signal)))];
 }

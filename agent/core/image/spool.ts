@@ -1,4 +1,6 @@
 import { open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DiskReserve, writeFailure } from './disk.ts';
 import type { ImageStore } from './image-store.ts';
 
 /** A file or tree of the store's that is gone when it is disposed. */
@@ -15,14 +17,16 @@ export async function spool(
   const file = temporaryOf(store);
   try {
     await using handle = await open(file.path, 'wx', 0o600);
+    const reserve = new DiskReserve(dirname(file.path));
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
+      reserve.take(chunk.length);
       await handle.writeFile(chunk);
     }
     return file;
   } catch (error) {
     await file[Symbol.asyncDispose]();
-    throw error;
+    throw writeFailure(error);
   }
 }
 

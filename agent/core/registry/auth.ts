@@ -1,7 +1,7 @@
 import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { RegistryAuth } from '../engine.ts';
-import { registryError } from './errors.ts';
+import { answerOf, registryError } from './errors.ts';
 import type { HttpResponse, HttpSend } from './http.ts';
 
 /** What a registry wants to see (RFC 9110 section 11, distribution token authentication). */
@@ -100,7 +100,7 @@ export class Authorizer {
       : this.#tokenRequest(realm, params['service'], scopes);
     const response = await this.#modules.send({ ...request, signal });
     if (response.status !== 200) throw await this.#refused(request, response);
-    const body = JSON.parse((await response.bytes()).toString('utf8')) as Record<string, unknown>;
+    const body = answerOf(await response.bytes());
     const value = body['token'] ?? body['access_token'];
     if (typeof value !== 'string' || value === '') {
       throw new ShoalError(

@@ -3,8 +3,9 @@ import { ShoalError } from '#proto/base/errors.ts';
 import type { RegistryAuth } from '../engine.ts';
 import { type Digest, isDigest, sha256Of } from '../image/digest.ts';
 import { type Descriptor, MEDIA, manifestTypeOf } from '../image/oci.ts';
+import { isTag } from '../image/reference.ts';
 import { Authorizer, type Scope } from './auth.ts';
-import { registryError } from './errors.ts';
+import { answerOf, registryError } from './errors.ts';
 import type { HttpRequest, HttpResponse, HttpSend } from './http.ts';
 
 /** The media types of manifests we read. */
@@ -177,8 +178,7 @@ export class RegistryClient {
         { method: 'GET', path: this.#path('tags/list'), query, signal },
         this.#pull(),
       );
-      const page =
-        (JSON.parse((await response.bytes()).toString('utf8')) as { tags?: string[] | null }).tags ?? [];
+      const page = tagsIn(await response.bytes());
       tags.push(...page);
       const isMore = response.headers['link'] !== undefined && page.length > 0 && tags.length < TAGS_MAX;
       if (!isMore) return tags;
@@ -228,6 +228,12 @@ export class RegistryClient {
     const headers = { ...request.headers, ...(authorization !== undefined && { authorization }) };
     return await this.#send({ ...request, headers });
   }
+}
+
+/** A page of tags; what can't be one is left out, as nobody could ask for it. */
+function tagsIn(bytes: Buffer): string[] {
+  const list = answerOf(bytes)['tags'] ?? [];
+  return Array.isArray(list) ? list.filter((tag) => typeof tag === 'string' && isTag(tag)) : [];
 }
 
 /** A stream without its first bytes. */

@@ -46,6 +46,17 @@ export async function registryError(request: HttpRequest, response: HttpResponse
   return new RegistryError(code, message, registryCode, response.status);
 }
 
+/** What a registry or its authorization server answers in JSON. UNAVAILABLE when it is no object. */
+export function answerOf(bytes: Buffer): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(bytes.toString('utf8'));
+    if (typeof parsed === 'object' && parsed !== null) return parsed as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new ShoalError('UNAVAILABLE', 'the registry answers with something that is not JSON');
+}
+
 function firstError(body: Buffer): { code: string; message: string } | undefined {
   try {
     const parsed = JSON.parse(body.toString('utf8')) as {

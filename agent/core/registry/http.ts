@@ -6,6 +6,7 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
+import { ShoalError } from '#proto/base/errors.ts';
 import { collect } from '../image/source.ts';
 import { dialError } from './dial-error.ts';
 
@@ -67,7 +68,9 @@ export class HttpClient implements Disposable {
       if (!isRedirect || !['GET', 'HEAD'].includes(request.method) || redirects === REDIRECTS_MAX)
         return response;
       response.drop();
-      const next = new URL(location, url);
+      const next = URL.parse(location, url.href);
+      if (!next)
+        throw new ShoalError('UNAVAILABLE', `${url.host} redirects to what is no address: ${location}`);
       if (next.host !== url.host) headers = withoutCredentials(headers);
       url = next;
     }

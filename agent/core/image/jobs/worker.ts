@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { assert } from '#proto/base/assert.ts';
 import { messageOf, ShoalError } from '#proto/base/errors.ts';
+import { writeFailure } from '../disk.ts';
 import type { JobContext, JobKind, JobMessage, JobRequest, JobTable } from './jobs.ts';
 
 /*
@@ -21,7 +22,8 @@ async function run(request: JobRequest): Promise<JobMessage> {
     const jobs = await tableOf(request.kind);
     const job = jobs[request.kind] as (args: unknown, context: JobContext) => Promise<unknown>;
     return { type: 'done', result: await job(request.args, contextOf(request)) };
-  } catch (error) {
+  } catch (thrown) {
+    const error = writeFailure(thrown);
     const code = error instanceof ShoalError ? error.code : (error as NodeJS.ErrnoException).code;
     const stack = error instanceof Error ? error.stack : undefined;
     return { type: 'failed', message: messageOf(error), ...(code && { code }), ...(stack && { stack }) };

@@ -9,6 +9,9 @@ import type { EntryType, TarSink } from './entry.ts';
 const BLOCK = 512;
 /** Extended headers are held whole: names, and attributes of at most 64 KiB each. */
 const EXTENDED_BYTES_MAX = 1024 * 1024;
+/** Of one entry: a long name, a long link, and one with all else. */
+const EXTENDED_MAX = 8;
+const ID_MAX = 2 ** 32 - 1;
 
 const TYPES: Readonly<Record<string, EntryType>> = {
   '0': 'file',
@@ -47,6 +50,7 @@ export class TarReader {
   #extended: Extended = { xattrs: new Map() };
   #inEntry = false;
   #zeroBlocks = 0;
+  #extendedSeen = 0;
 
   constructor(sink: TarSink) {
     this.#sink = sink;
@@ -104,6 +108,8 @@ export class TarReader {
     const collecting = COLLECTS[flag];
     if (collecting === undefined) return this.#beginEntry(block, flag, size);
     if (size > EXTENDED_BYTES_MAX) throw invalid(`extended header of ${size} bytes`);
+    this.#extendedSeen += 1;
+    if (this.#extendedSeen > EXTENDED_MAX) throw invalid('too many extended headers for one entry');
     this.#collecting = collecting;
     this.#expect(size);
   }
@@ -111,6 +117,7 @@ export class TarReader {
   #beginEntry(block: Buffer, flag: string, headerSize: number): void {
     const extended = this.#extended;
     this.#extended = { xattrs: new Map() };
+    this.#extendedSeen = 0;
     const size = extended.size ?? headerSize;
     const rawName = extended.name ?? nameIn(block);
     const type = rawName.endsWith('/') && TYPES[flag] === 'file' ? 'directory' : TYPES[flag];
@@ -125,8 +132,8 @@ export class TarReader {
       name: rawName.replace(/\/+$/, ''),
       type,
       mode: numberAt(block, 100, 8, 'mode') & 0o7777,
-      uid: extended.uid ?? numberAt(block, 108, 8, 'uid'),
-      gid: extended.gid ?? numberAt(block, 116, 8, 'gid'),
+      uid: idOf(extended.uid ?? numberAt(block, 108, 8, 'uid'), 'uid'),
+      gid: idOf(extended.gid ?? numberAt(block, 116, 8, 'gid'), 'gid'),
       size: hasContent ? size : 0,
       mtime: extended.mtime ?? numberAt(block, 136, 12, 'mtime', true),
       linkName: extended.linkName ?? textAt(block, 157, 100),
@@ -187,12 +194,23 @@ function takeRecord(key: string, value: Buffer, into: Extended): void {
   }
   if (key.startsWith('GNU.sparse.')) throw invalid('sparse files are not supported');
   const text = value.toString('latin1');
-  if (key === 'path') into.name = text;
-  else if (key === 'linkpath') into.linkName = text;
+  if (key === 'path') into.name = nonZero(text, key);
+  else if (key === 'linkpath') into.linkName = nonZero(text, key);
   else if (key === 'size') into.size = decimal(text, key);
   else if (key === 'uid') into.uid = decimal(text, key);
   else if (key === 'gid') into.gid = decimal(text, key);
   else if (key === 'mtime') into.mtime = fraction(text, key);
+}
+
+/** Names end at a zero byte everywhere else: none may be within. */
+function nonZero(text: string, key: string): string {
+  if (text.includes('\0')) throw invalid(`extended header: ${key} has a zero byte`);
+  return text;
+}
+
+function idOf(value: number, what: string): number {
+  if (value > ID_MAX) throw invalid(`${what} is out of range`);
+  return value;
 }
 
 function decimal(text: string, key: string): number {

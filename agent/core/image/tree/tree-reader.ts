@@ -10,6 +10,8 @@ export interface TreeReaderOpts {
   readonly whiteouts: boolean;
   /** Told the size of each file. */
   readonly onFile?: (bytes: number) => void;
+  /** Folders of which nothing but themselves is wanted, by their names in the tree. */
+  readonly closed?: ReadonlySet<string>;
 }
 
 /** A file of a tree, as an archive has it. */
@@ -35,7 +37,7 @@ export function* archiveOf(root: string, opts: TreeReaderOpts): Generator<Buffer
 }
 
 /** The files of a tree without its root, a folder before what is in it; of a file with several names links but once. */
-export function* itemsOf(root: string, { whiteouts }: TreeReaderOpts): Generator<TreeItem, void> {
+export function* itemsOf(root: string, { whiteouts, closed }: TreeReaderOpts): Generator<TreeItem, void> {
   const links = new Map<string, string>();
   const waiting = namesIn(root, '');
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
@@ -44,7 +46,7 @@ export function* itemsOf(root: string, { whiteouts }: TreeReaderOpts): Generator
     if (stats === undefined || stats.isSocket()) continue;
     if (whiteouts && isWhiteout(stats)) yield { entry: whiteoutOf(name), path };
     else yield { entry: itemEntry(name, path, stats, links), path };
-    if (!stats.isDirectory()) continue;
+    if (!stats.isDirectory() || closed?.has(name)) continue;
     if (whiteouts && isOpaque(path))
       yield { entry: { ...PLAIN, name: `${name}/.wh..wh..opq`, mode: 0o600 }, path };
     waiting.push(...namesIn(root, `${name}/`));

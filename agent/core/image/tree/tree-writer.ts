@@ -16,10 +16,12 @@ import {
 } from 'node:fs';
 import { ShoalError } from '#proto/base/errors.ts';
 import { mkfifo, mknod } from '../../linux/sys.ts';
+import { DiskReserve } from '../disk.ts';
 import { type EntryType, nameOf, pathOf, type TarEntry, type TarSink, textOf } from '../tar/entry.ts';
 import { isWhiteout, lstatIfThere, setOpaque, setTime, setXattrs, timeKept } from './attributes.ts';
 import { FolderMap } from './folder-map.ts';
 import { copyUp } from './lowers.ts';
+import { entryFailure } from './write-failure.ts';
 
 export interface TreeWriterOpts {
   /** An existing folder; nothing outside of it is touched, whatever the archive says. */
@@ -46,6 +48,7 @@ const DEVICE_TYPE: Partial<Record<EntryType, number>> = {
 export class TreeWriter implements TarSink {
   readonly #opts: TreeWriterOpts;
   readonly #folders: FolderMap;
+  readonly #reserve: DiskReserve;
   readonly #folderTimes = new Map<string, number>();
   #open: { readonly entry: TarEntry; readonly fd: number; readonly path: string } | undefined;
   /** Bytes of file content written. */
@@ -53,10 +56,20 @@ export class TreeWriter implements TarSink {
 
   constructor(opts: TreeWriterOpts) {
     this.#opts = opts;
+    this.#reserve = new DiskReserve(opts.root);
     this.#folders = new FolderMap(nameOf(opts.root), (opts.lowers ?? []).map(nameOf));
   }
 
   entry(entry: TarEntry): void {
+    try {
+      this.#reserve.take(entry.size);
+      this.#begin(entry);
+    } catch (error) {
+      throw entryFailure(error, entry.name);
+    }
+  }
+
+  #begin(entry: TarEntry): void {
     const parts = cleanParts(entry.name);
     const base = parts.pop();
     if (base === undefined) return this.#rootAttributes(entry);
@@ -85,6 +98,8 @@ export class TreeWriter implements TarSink {
       if (open.entry.xattrs.size > 0) setXattrs(open.path, open.entry.xattrs);
       const time = timeKept(open.entry.mtime);
       futimesSync(open.fd, time, time);
+    } catch (error) {
+      throw entryFailure(error, open.entry.name);
     } finally {
       closeSync(open.fd);
     }

@@ -148,6 +148,11 @@ const HOSTILE: Readonly<Record<string, Buffer>> = {
   'broken off in the content': archive({ name: 'a', content: 'x'.repeat(600) }).subarray(0, 700),
   'broken off in the padding': archive({ name: 'a', content: 'x' }).subarray(0, 600),
   'huge extended header': extended('x', 2 ** 31, ''),
+  'name with a zero byte': extended('x', 14, '14 path=ab\0cd\n'),
+  'owner out of range': extended('x', 18, '18 uid=9999999999\n'),
+  'extended headers without end': Buffer.concat(
+    Array.from({ length: 9 }, () => extended('x', 11, '11 path=ab\n').subarray(0, 1024)),
+  ),
   'huge long name': extended('L', 2 ** 31, ''),
   'record length too large': extended('x', 20, '99 path=a\n'),
   'record length zero': extended('x', 20, '0 path=a\n'),
@@ -192,6 +197,8 @@ test('tar: no bytes make the reader fail in another way than it says', (t) => {
     .map(([entries, hits]) => {
       const bytes = archive(...entries);
       for (const [at, value] of hits) bytes[at % bytes.length] = value;
+      // With a right sum the reader believes what the rest of a header says.
+      if (hits.length % 2 === 0) resum(bytes);
       return bytes;
     });
   fc.assert(
@@ -202,7 +209,7 @@ test('tar: no bytes make the reader fail in another way than it says', (t) => {
         t.true(error instanceof ShoalError, String(error));
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: 2000 },
   );
   t.pass();
 });
