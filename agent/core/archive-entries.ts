@@ -1,4 +1,4 @@
-import { lstatSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
 import { nameOf, pathOf, type TarEntry, type TarSink } from './image/tar/entry.ts';
@@ -7,6 +7,8 @@ import { contentOf, entryOf, itemsOf, typeOf } from './image/tree/tree-reader.ts
 import { pathInRoot } from './linux/root-path.ts';
 
 const PIECE_BYTES = 64 * 1024;
+/** What the kernel shows of itself in every running container is none of its files. */
+const KERNEL_FOLDERS: ReadonlySet<string> = new Set(['dev', 'proc', 'sys']);
 
 /** What clients are told of a file in a container (X-Docker-Container-Path-Stat); `mode` as Go's os.FileMode. */
 export interface PathStat {
@@ -17,20 +19,43 @@ export interface PathStat {
   readonly linkTarget: string;
 }
 
-/** A path of a container: where it is on the machine, and what to call it. The last part is not followed. */
-export function locate(root: string, path: string): { host: string; name: string; stats: Stats } {
-  const trimmed = path.replace(/\/+$/, '') || '/';
-  const isFolder = trimmed === '/' || basename(trimmed) === '.';
-  const host = isFolder
-    ? pathInRoot(root, trimmed)
-    : join(pathInRoot(root, dirname(trimmed)), basename(trimmed));
-  const stats = lstatSync(host, { throwIfNoEntry: false });
-  if (
-    stats === undefined ||
-    (path.endsWith('/') && !isFolder && !stats.isDirectory() && !stats.isSymbolicLink())
-  )
-    throw new ShoalError('NOT_FOUND', `Could not find the file ${path} in container`);
-  return { host, name: isFolder ? '.' : basename(trimmed), stats };
+/** The root file system of a container, as a folder of the machine, and what its user calls the container. */
+export interface ContainerRoot {
+  readonly folder: string;
+  readonly container: string;
+}
+
+/**
+ * A path of a container: where it is on the machine, and what to call it. The last part is followed only where a slash
+ * or a dot comes after it, and must then be a folder.
+ */
+export function locate(root: ContainerRoot, path: string): { host: string; name: string; stats: Stats } {
+  const name = basename(path) || '/';
+  const inside = path.endsWith('/') || name === '.';
+  const host = inside
+    ? pathInRoot(root.folder, path)
+    : join(pathInRoot(root.folder, dirname(path)), basename(path));
+  const stats = statsOf(root, host);
+  if (stats === undefined || (inside && !stats.isDirectory())) throw notFound(root, path);
+  return { host, name, stats };
+}
+
+/** Where a path is to lead to a folder; the root may be a link to it, as /proc shows the roots of processes. */
+export function folderAt(root: ContainerRoot, path: string): string {
+  const folder = pathInRoot(root.folder, path);
+  const stats = statsOf(root, folder);
+  if (stats === undefined) throw notFound(root, path);
+  if (!stats.isDirectory()) throw new ShoalError('INVALID_ARGUMENT', 'extraction point is not a directory');
+  return folder;
+}
+
+function statsOf(root: ContainerRoot, host: string): Stats | undefined {
+  const look = host === root.folder ? statSync : lstatSync;
+  return look(host, { throwIfNoEntry: false });
+}
+
+function notFound({ container }: ContainerRoot, path: string): ShoalError {
+  return new ShoalError('NOT_FOUND', `Could not find the file ${path} in container ${container}`);
 }
 
 const GO_BITS: readonly (readonly [test: (stats: Stats) => boolean, bit: number])[] = [
@@ -45,11 +70,11 @@ const GO_BITS: readonly (readonly [test: (stats: Stats) => boolean, bit: number]
   [(stats) => (stats.mode & 0o1000) !== 0, 20],
 ];
 
-export function pathStat(root: string, path: string): PathStat {
-  const { stats } = locate(root, path);
+export function pathStat(root: ContainerRoot, path: string): PathStat {
+  const { stats, name } = locate(root, path);
   const flags = GO_BITS.filter(([test]) => test(stats)).reduce((sum, [, bit]) => sum + 2 ** bit, 0);
   return {
-    name: basename(path.replace(/\/+$/, '')) || '/',
+    name,
     size: stats.size,
     mode: flags + (stats.mode & 0o777),
     mtime: stats.mtime.toISOString(),
@@ -58,15 +83,15 @@ export function pathStat(root: string, path: string): PathStat {
 }
 
 /** Where a link leads to, as a path of the container. */
-function linkTarget(root: string, path: string): string {
-  const target = pathInRoot(root, path);
-  return target.slice(root.length) || '/';
+function linkTarget(root: ContainerRoot, path: string): string {
+  const target = pathInRoot(root.folder, path);
+  return target.slice(root.folder.length) || '/';
 }
 
 /** The tar archive of a file or folder and all below it, its names beginning with its own. */
-export function* archiveAt(root: string, path: string): Generator<Buffer> {
+export function* archiveAt(root: ContainerRoot, path: string): Generator<Buffer> {
   const { host, name, stats } = locate(root, path);
-  yield* pieces(entriesOf(host, name, stats));
+  yield* pieces(entriesOf(host, name, stats, host === root.folder ? KERNEL_FOLDERS : new Set()));
 }
 
 /** The tar archive of all of a root file system. */
@@ -74,11 +99,16 @@ export function* archiveOfRoot(root: string): Generator<Buffer> {
   yield* pieces(below(root, ''));
 }
 
-function* entriesOf(host: string, name: string, stats: Stats): Generator<Located> {
+function* entriesOf(
+  host: string,
+  name: string,
+  stats: Stats,
+  closed: ReadonlySet<string>,
+): Generator<Located> {
   const path = nameOf(host);
   const type = stats.isDirectory() ? 'directory' : typeOf(stats);
   yield { entry: entryOf(nameOf(name), path, stats, type), path };
-  if (stats.isDirectory()) yield* below(host, `${name}/`);
+  if (stats.isDirectory()) yield* below(host, name === '/' ? name : `${name}/`, closed);
 }
 
 interface Located {
@@ -86,9 +116,9 @@ interface Located {
   readonly path: string;
 }
 
-function* below(host: string, prefix: string): Generator<Located> {
+function* below(host: string, prefix: string, closed?: ReadonlySet<string>): Generator<Located> {
   const lead = nameOf(prefix);
-  for (const { entry, path } of itemsOf(nameOf(host), { whiteouts: false })) {
+  for (const { entry, path } of itemsOf(nameOf(host), { whiteouts: false, ...(closed ? { closed } : {}) })) {
     const linkName = entry.type === 'link' ? lead + entry.linkName : entry.linkName;
     yield { entry: { ...entry, name: lead + entry.name, linkName }, path };
   }

@@ -12,7 +12,14 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { ShoalError } from '#proto/base/errors.ts';
-import { archiveAt, archiveOfRoot, keepingKinds, type PathStat, pathStat } from './archive-entries.ts';
+import {
+  archiveAt,
+  archiveOfRoot,
+  folderAt,
+  keepingKinds,
+  type PathStat,
+  pathStat,
+} from './archive-entries.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import { TarReader } from './image/tar/reader.ts';
@@ -24,6 +31,7 @@ import { pathInRoot } from './linux/root-path.ts';
 import { MS, mount } from './linux/sys.ts';
 import { randomId } from './names.ts';
 import type { EngineParts } from './parts.ts';
+import type { ContainerSpec } from './record.ts';
 import { cgroupOf } from './usage.ts';
 
 /** A file that a container has changed, as `docker diff` shows it. */
@@ -53,14 +61,16 @@ export class ContainerFiles {
   }
 
   stat(idOrName: string, path: string): Promise<PathStat> {
-    return this.#withRoot(this.#parts.containers.find(idOrName), async (root) => pathStat(root, path));
+    const container = this.#parts.containers.find(idOrName);
+    return this.#withRoot(container, async (folder) => pathStat({ folder, container: idOrName }, path));
   }
 
   /** The tar archive of a path, and what it is. */
   async read(idOrName: string, path: string): Promise<{ stat: PathStat; archive: AsyncIterable<Buffer> }> {
     const container = this.#parts.containers.find(idOrName);
     const file = this.#temporary();
-    const stat = await this.#withRoot(container, async (root) => {
+    const stat = await this.#withRoot(container, async (folder) => {
+      const root = { folder, container: idOrName };
       await writeAll(file, archiveAt(root, path));
       return pathStat(root, path);
     });
@@ -87,12 +97,14 @@ export class ContainerFiles {
     opts: { keepKinds: boolean },
   ): Promise<void> {
     const container = this.#parts.containers.find(idOrName);
-    if (container.spec.hostConfig.ReadonlyRootfs)
-      throw new ShoalError('FORBIDDEN', 'container rootfs is marked read-only');
     const file = this.#temporary();
     try {
       await pipeline(archive, createWriteStream(file, { mode: 0o600 }));
-      await this.#withRoot(container, (root) => unpack(file, folderAt(root, path), opts.keepKinds));
+      await this.#withRoot(container, (folder) => {
+        const target = folderAt({ folder, container: idOrName }, path);
+        mustBeWritable(container.spec, target.slice(folder.length));
+        return unpack(file, target, opts.keepKinds);
+      });
     } finally {
       await rm(file, { force: true });
     }
@@ -153,12 +165,14 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-function folderAt(root: string, path: string): string {
-  const folder = pathInRoot(root, path);
-  const stats = lstatSync(folder, { throwIfNoEntry: false });
-  if (stats === undefined) throw new ShoalError('NOT_FOUND', `Could not find the file ${path} in container`);
-  if (!stats.isDirectory()) throw new ShoalError('INVALID_ARGUMENT', 'extraction point is not a directory');
-  return folder;
+/** A volume decides for what is in it, whatever the rest of the file system may be. `path`: with every link followed. */
+function mustBeWritable({ mounts, hostConfig }: ContainerSpec, path: string): void {
+  const volume = mounts
+    .filter(({ type, destination }) => type !== 'tmpfs' && `${path}/`.startsWith(`${destination}/`))
+    .sort((a, b) => b.destination.length - a.destination.length)[0];
+  if (volume?.rw === false) throw new ShoalError('FORBIDDEN', 'mounted volume is marked read-only');
+  if (!volume && hostConfig.ReadonlyRootfs)
+    throw new ShoalError('FORBIDDEN', 'container rootfs is marked read-only');
 }
 
 const GZIP_MAGIC = 0x1f8b;

@@ -195,6 +195,8 @@ export class ContainerEngine implements Containers {
 
   async remove(idOrName: string, opts: { force?: boolean; volumes?: boolean } = {}): Promise<void> {
     const container = this.find(idOrName);
+    if (container.run.status === 'removing')
+      throw new ShoalError('CONFLICT', `removal of container ${container.name} is already in progress`);
     if (container.isRunning) {
       if (!opts.force) throw cannotRemove(container);
       await this.#stop(container, SIGKILL, KILL_WAIT_MS);

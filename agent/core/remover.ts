@@ -17,9 +17,8 @@ export class Remover implements AsyncDisposable {
     this.#execs = modules.execs;
   }
 
+  /** Also where it goes by itself meanwhile, because it has ended. */
   async remove(container: Container, volumes: boolean): Promise<void> {
-    if (container.run.status === 'removing')
-      throw new ShoalError('CONFLICT', `removal of container ${container.name} is already in progress`);
     await container.lock.run(async () => {
       if (this.#parts.containers.get(container.id) !== container) return;
       if (container.isRunning)

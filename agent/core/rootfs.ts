@@ -46,6 +46,8 @@ export class RootFilesystems {
       mkdirSync(join(this.mountPoints, folder), { recursive: true, mode: 0o755 });
     for (const file of ['hosts', 'hostname', 'resolv.conf'])
       closeSync(openSync(join(this.mountPoints, 'etc', file), 'a', 0o644));
+    // Programs look for it to tell that they run in a container.
+    closeSync(openSync(join(this.mountPoints, '.dockerenv'), 'a', 0o755));
   }
 
   /** Folder of everything that a container keeps on disk. */

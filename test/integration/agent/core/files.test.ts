@@ -75,6 +75,38 @@ test('in: into a running container, into one that does not run, and into its vol
   });
 });
 
+test('out: all of a running container, but what the kernel shows of itself; a slash follows a link', async (t) => {
+  const { files } = lab.engine;
+  const id = await lab.run({ Cmd: ['sleep', '1000'] }, {}, 'whole');
+  await shell(id, 'mkdir /a; echo x > /a/f; ln -s /a /link');
+  t.is((await files.stat(id, '/')).mode, 2 ** 31 + 0o755);
+  const names = await namesIn((await files.read(id, '/.')).archive);
+  t.true(names.includes('./a/f') && names.includes('./proc/') && names.includes('./.dockerenv'));
+  t.deepEqual(
+    names.filter((name) => /^\.\/(proc|sys|dev)\/./.test(name)),
+    [],
+  );
+  t.deepEqual(await namesIn((await files.read(id, '/link')).archive), ['link']);
+  t.deepEqual(await namesIn((await files.read(id, '/link/')).archive), ['link/', 'link/f']);
+  await t.throwsAsync(files.stat('whole', '/a/f/'), { message: /find the file \/a\/f\/ in container whole/ });
+});
+
+test('in: into the root; what is mounted read-only stays as it is, a volume of a read-only container does not', async (t) => {
+  const { files } = lab.engine;
+  const source = join(lab.folder, 'into-root');
+  mkdirSync(source);
+  writeFileSync(join(source, 'f'), 'x');
+  const put = (id: string, path: string): Promise<void> =>
+    files.write(id, path, tarOf(source, 'f'), { keepKinds: true });
+  const open = await lab.run({ Cmd: ['sleep', '1000'] }, { Binds: ['fixed:/fixed:ro'] });
+  await put(open, '/');
+  t.is(await shell(open, 'cat /f'), 'x');
+  await t.throwsAsync(put(open, '/fixed'), { message: 'mounted volume is marked read-only' });
+  const closed = await lab.create({ Cmd: ['true'] }, { ReadonlyRootfs: true, Binds: ['open:/open'] });
+  await t.throwsAsync(put(closed, '/tmp'), { message: 'container rootfs is marked read-only' });
+  await t.notThrowsAsync(put(closed, '/open'));
+});
+
 test('in and out: links lead nowhere but into the container', async (t) => {
   const { files } = lab.engine;
   const id = await lab.run({ Cmd: ['sleep', '1000'] });

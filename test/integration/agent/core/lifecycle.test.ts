@@ -137,6 +137,13 @@ test('auto-remove: waiting for its removal gives its exit code, and nothing is l
   t.false(readdirSync(parts.runtime.exitFolder).includes(id));
 });
 
+test('auto-remove: forced removal of a running container succeeds, whoever takes it away in the end', async (t) => {
+  const { containers } = lab.engine;
+  const id = await lab.run({ Cmd: ['sleep', '1000'] }, { AutoRemove: true });
+  await t.notThrowsAsync(containers.remove(id, { force: true }));
+  t.throws(() => containers.find(id));
+});
+
 test('wait: not-running answers at once for what does not run, next-exit waits for the next', async (t) => {
   const { containers } = lab.engine;
   const id = await lab.create({ Cmd: ['sh', '-c', 'exit 5'] });
