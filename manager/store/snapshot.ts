@@ -7,7 +7,7 @@ import { revision, service } from '#proto/convert/service.ts';
 import type { Converter } from '#proto/convert/shape.ts';
 import { task } from '#proto/convert/task.ts';
 import type { SnapshotRecord } from '#proto/gen/shoal.ts';
-import { decode, encode } from '#proto/rpc/codec.ts';
+import { decode, encode, type Input } from '#proto/rpc/codec.ts';
 import type { TableName } from './changes.ts';
 import { type Rows, TABLES, Tables } from './tables.ts';
 
@@ -16,7 +16,9 @@ import { type Rows, TABLES, Tables } from './tables.ts';
  * behind its length (4 bytes, big-endian). Where the stream is cut into chunks means nothing.
  */
 
-const FORMAT = 1;
+/** Format 1 had a record for each task, this one has pages of them. */
+const FORMAT = 2;
+const OLDEST_FORMAT = 1;
 const LENGTH_BYTES = 4;
 /** What is written or read before others get their turn: a millisecond or so of work. */
 const SLICE_BYTES = 64 * 1024;
@@ -52,15 +54,20 @@ export async function* writeSnapshot(tables: Tables, version: number): AsyncGene
   yield Buffer.concat(slice);
 }
 
-function* recordsOf(tables: Tables, version: number): Generator<SnapshotRecord> {
+function* recordsOf(tables: Tables, version: number): Generator<Input<SnapshotRecord>> {
   let rows = 0;
   yield { header: { format: FORMAT, version } };
   for (const table of TABLES) {
+    if (table === 'task') continue;
     const converter = converters[table] as Converter<unknown, unknown>;
     for (const row of tables.all(table)) {
       rows++;
       yield { [table]: converter.toWire(row) };
     }
+  }
+  for (const taskPage of tables.taskPages()) {
+    rows += taskPage.slots.length / Float64Array.BYTES_PER_ELEMENT;
+    yield { taskPage };
   }
   yield { trailer: { rows } };
 }
@@ -84,7 +91,11 @@ export async function readSnapshot(
     sliceBytes = 0;
     await setImmediate();
   }
-  return reader.finish();
+  const finishing = reader.finish();
+  for (let step = finishing.next(); ; step = finishing.next()) {
+    if (step.done) return step.value;
+    await setImmediate();
+  }
 }
 
 /** Records out of chunks. */
@@ -112,6 +123,8 @@ function endOfRecord(bytes: Buffer, offset: number): number {
 
 class SnapshotReader {
   readonly #tables = new Tables();
+  readonly #tasks = this.#tables.taskLoader();
+  #format = 0;
   #version: number | undefined;
   #rows = 0;
   #complete = false;
@@ -120,18 +133,24 @@ class SnapshotReader {
     if (this.#complete) throw broken('it goes on after its end');
     if (this.#version === undefined) this.#readHeader(record);
     else if (record.trailer) this.#readTrailer(record.trailer.rows);
+    else if (record.taskPage) this.#rows += this.#tasks.load(record.taskPage);
     else this.#readRow(record);
   }
 
-  finish(): { tables: Tables; version: number } {
+  /** What was read, after some steps more. */
+  *finish(): Generator<void, { tables: Tables; version: number }> {
     if (this.#version === undefined || !this.#complete) throw broken('it has no end');
+    if (this.#format > 1) yield* this.#tasks.finish();
     return { tables: this.#tables, version: this.#version };
   }
 
   #readHeader({ header }: SnapshotRecord): void {
     if (!header) throw broken('it has no header');
-    if (header.format !== FORMAT)
-      throw broken(`it has format ${header.format}, and this version of Shoal reads format ${FORMAT}`);
+    if (header.format < OLDEST_FORMAT || header.format > FORMAT)
+      throw broken(
+        `it has format ${header.format}, and this version of Shoal reads formats ${OLDEST_FORMAT} to ${FORMAT}`,
+      );
+    this.#format = header.format;
     this.#version = header.version;
   }
 

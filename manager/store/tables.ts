@@ -1,7 +1,10 @@
+import type { TaskPage } from '#proto/gen/shoal.ts';
 import { revisionKey } from '#proto/types/assignments.ts';
-import type { ClusterId, NetworkId, NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
+import type { ClusterId, NetworkId, NodeId, ServiceId } from '#proto/types/ids.ts';
 import type { Cluster, Network, Node, Revision, Service, Task } from '#proto/types/objects.ts';
 import type { TableName } from './changes.ts';
+import type { PageLoader } from './tasks/page-loader.ts';
+import { TaskRows } from './tasks/task-rows.ts';
 import { compareTexts, Tree } from './tree.ts';
 import type { NamedTable, NodeTable, TableView, TaskTable } from './view.ts';
 
@@ -105,77 +108,10 @@ class NamedRows<Id extends string, Row extends NamedRow>
   }
 }
 
-type SlotKey = Pick<Task, 'serviceId' | 'slot' | 'id'>;
-type PlaceKey = { readonly nodeId?: NodeId; readonly id: TaskId };
-
-function compareSlots(a: SlotKey, b: SlotKey): number {
-  return compareTexts(a.serviceId, b.serviceId) || a.slot - b.slot || compareTexts(a.id, b.id);
-}
-
-function comparePlaces(a: PlaceKey, b: PlaceKey): number {
-  return compareTexts(a.nodeId ?? '', b.nodeId ?? '') || compareTexts(a.id, b.id);
-}
-
-/** Sorts before and after every task id. */
-const FIRST_ID = '' as TaskId;
-const LAST_ID = '\uffff' as TaskId;
-
-class TaskRows extends RowTable<TaskId, Task> implements TaskTable {
-  readonly #slots: Tree<SlotKey, Task>;
-  readonly #places: Tree<PlaceKey, Task>;
-  /** Tasks of each revision, by its key. */
-  readonly #counts: Tree<string, number>;
-
-  constructor(from?: TaskRows) {
-    super(from);
-    this.#slots = from ? from.#slots.copy() : new Tree(compareSlots);
-    this.#places = from ? from.#places.copy() : new Tree(comparePlaces);
-    this.#counts = from ? from.#counts.copy() : new Tree(compareTexts);
-  }
-
-  byService(serviceId: ServiceId): readonly Task[] {
-    return this.#slots.between(
-      { serviceId, slot: 0, id: FIRST_ID },
-      { serviceId, slot: Number.POSITIVE_INFINITY, id: LAST_ID },
-    );
-  }
-
-  byNode(nodeId: NodeId): readonly Task[] {
-    return this.#places.between({ nodeId, id: FIRST_ID }, { nodeId, id: LAST_ID });
-  }
-
-  countOf(serviceId: ServiceId, specVersion: number): number {
-    return this.#counts.get(revisionKey(serviceId, specVersion)) ?? 0;
-  }
-
-  override put(id: TaskId, task: Task): void {
-    const previous = this.get(id);
-    if (previous === undefined) this.#count(task, 1);
-    else if (previous.nodeId !== task.nodeId && previous.nodeId !== undefined) this.#places.delete(previous);
-    super.put(id, task);
-    this.#slots.set(task, task);
-    if (task.nodeId !== undefined) this.#places.set(task, task);
-  }
-
-  override remove(id: TaskId): void {
-    const previous = this.get(id);
-    if (previous === undefined) return;
-    super.remove(id);
-    this.#slots.delete(previous);
-    this.#places.delete(previous);
-    this.#count(previous, -1);
-  }
-
-  override copy(): TaskRows {
-    return new TaskRows(this);
-  }
-
-  #count({ serviceId, specVersion }: Task, by: number): void {
-    const key = revisionKey(serviceId, specVersion);
-    const count = (this.#counts.get(key) ?? 0) + by;
-    if (count === 0) this.#counts.delete(key);
-    else this.#counts.set(key, count);
-  }
+/** What Tables asks of the table of any kind of row. */
+interface WritableTable<Row> extends TableView<string, Row> {
+  put(key: string, row: Row): void;
+  remove(key: string): void;
 }
 
 interface AllTables {
@@ -239,6 +175,16 @@ export class Tables {
     return this.#tables.task;
   }
 
+  /** All tasks, as pages of a snapshot. */
+  taskPages(): Iterable<TaskPage> {
+    return this.#tables.task.pages();
+  }
+
+  /** Fills an empty table of tasks. */
+  taskLoader(): PageLoader {
+    return this.#tables.task.loader();
+  }
+
   /** How many tasks run this revision. */
   tasksOf(serviceId: ServiceId, specVersion: number): number {
     return this.#tables.task.countOf(serviceId, specVersion);
@@ -261,7 +207,7 @@ export class Tables {
     this.#table(table).remove(key);
   }
 
-  #table<Table extends TableName>(table: Table): RowTable<string, Rows[Table]> {
-    return this.#tables[table] as unknown as RowTable<string, Rows[Table]>;
+  #table<Table extends TableName>(table: Table): WritableTable<Rows[Table]> {
+    return this.#tables[table] as unknown as WritableTable<Rows[Table]>;
   }
 }

@@ -1,0 +1,96 @@
+import { revisionKey } from '#proto/types/assignments.ts';
+import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
+import type { Task } from '#proto/types/objects.ts';
+import { compareTexts, Tree } from '../tree.ts';
+import type { Before, Past } from './past.ts';
+
+type SlotKey = Pick<Task, 'serviceId' | 'slot' | 'id'>;
+type PlaceKey = Pick<Task, 'id'> & { readonly nodeId?: NodeId };
+
+export function compareSlots(a: SlotKey, b: SlotKey): number {
+  return compareTexts(a.serviceId, b.serviceId) || a.slot - b.slot || compareTexts(a.id, b.id);
+}
+
+function comparePlaces(a: PlaceKey, b: PlaceKey): number {
+  return compareTexts(a.nodeId ?? '', b.nodeId ?? '') || compareTexts(a.id, b.id);
+}
+
+/** Sorts before and after every task id. */
+const FIRST_ID = '' as TaskId;
+const LAST_ID = '\uffff' as TaskId;
+
+/**
+ * What is different from the live table, for a view of an earlier moment or a draft: tasks as they are here, and the names
+ * of those that are not here. Copied in O(1).
+ */
+export class Layer {
+  readonly #rows: Tree<TaskId, Before>;
+  readonly #slots: Tree<SlotKey, Task>;
+  readonly #places: Tree<PlaceKey, Task>;
+  /** Numbers of tasks of revisions, as they were in the live table; and how many more there are here. */
+  readonly #counts: Tree<string, number>;
+  readonly #more: Tree<string, number>;
+
+  constructor(from?: Layer) {
+    this.#rows = from ? from.#rows.copy() : new Tree<TaskId, Before>(compareTexts);
+    this.#slots = from ? from.#slots.copy() : new Tree(compareSlots);
+    this.#places = from ? from.#places.copy() : new Tree(comparePlaces);
+    this.#counts = from ? from.#counts.copy() : new Tree(compareTexts);
+    this.#more = from ? from.#more.copy() : new Tree(compareTexts);
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.size === 0;
+  }
+
+  /** The task here, null where there is none; undefined where the live table is right. */
+  get(id: TaskId): Before | undefined {
+    return this.#rows.get(id);
+  }
+
+  byService(serviceId: ServiceId): Task[] {
+    return this.#slots.between(
+      { serviceId, slot: 0, id: FIRST_ID },
+      { serviceId, slot: Number.POSITIVE_INFINITY, id: LAST_ID },
+    );
+  }
+
+  byNode(nodeId: NodeId): Task[] {
+    return this.#places.between({ nodeId, id: FIRST_ID }, { nodeId, id: LAST_ID });
+  }
+
+  /** Tasks that are here, by id, after `after` and up to `last`. */
+  between(after: TaskId | undefined, last: TaskId | undefined): Task[] {
+    const found = this.#rows.between(after ?? FIRST_ID, last ?? LAST_ID);
+    return found.filter((task) => task !== null && task.id !== after) as Task[];
+  }
+
+  /** What a part of the past knows and this does not know better. */
+  absorb(past: Past): void {
+    for (const [id, before] of past.rows) if (this.#rows.get(id) === undefined) this.set(id, before);
+    for (const [revision, count] of past.counts)
+      if (this.#counts.get(revision) === undefined) this.#counts.set(revision, count);
+  }
+
+  set(id: TaskId, task: Before): void {
+    const known = this.#rows.get(id);
+    if (known) {
+      this.#slots.delete(known);
+      this.#places.delete(known);
+    }
+    this.#rows.set(id, task);
+    if (task === null) return;
+    this.#slots.set(task, task);
+    if (task.nodeId !== undefined) this.#places.set(task, task);
+  }
+
+  /** `live`: the number of tasks of that revision in the live table. */
+  countOf(revision: string, live: number): number {
+    return (this.#counts.get(revision) ?? live) + (this.#more.get(revision) ?? 0);
+  }
+
+  count({ serviceId, specVersion }: Task, by: number): void {
+    const revision = revisionKey(serviceId, specVersion);
+    this.#more.set(revision, (this.#more.get(revision) ?? 0) + by);
+  }
+}

@@ -1,0 +1,210 @@
+import { assert } from '#proto/base/assert.ts';
+import { revisionKey } from '#proto/types/assignments.ts';
+import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
+import type { Task, TaskStatus } from '#proto/types/objects.ts';
+import type { DesiredState } from '#proto/types/states.ts';
+import { Columns, PROBE } from './columns.ts';
+import { Names, Words } from './names.ts';
+import { OrderedRows } from './ordered-rows.ts';
+import { Past } from './past.ts';
+import { Slab } from './slab.ts';
+import { decodeTask, encodeBody } from './task-body.ts';
+
+/** Tasks made into objects lately, so that what is looked at often is made once. A power of two. */
+const KEPT_TASKS = 16_384;
+/** The newest part of the past is ended at this size: nobody may need it. */
+const PAST_ROWS_MAX = 1_000;
+/** Sorts before every id. */
+const FIRST_ID = '0'.repeat(25);
+
+/** The task table that entries are applied to: columns, bodies and indexes, changed in place. */
+export class LiveTasks {
+  readonly columns = new Columns();
+  readonly bodies = new Slab();
+  readonly words = new Words();
+  readonly services = new Names<ServiceId>();
+  readonly nodes = new Names<NodeId>();
+  readonly ids = new OrderedRows(this.columns.compareIds);
+  readonly slots = new OrderedRows(this.columns.compareSlots);
+  readonly places = new OrderedRows(this.columns.comparePlaces);
+  /** Tasks of each revision, by its key. */
+  readonly #counts = new Map<string, number>();
+  readonly #kept: (Task | undefined)[] = [];
+  readonly #keptRows = new Uint32Array(KEPT_TASKS);
+  #past = new Past();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** From here on, what changes is put aside for whoever asks for this now. */
+  past(): Past {
+    if (!this.#past.isEmpty) this.#endPast();
+    return this.#past;
+  }
+
+  get(id: TaskId): Task | undefined {
+    const row = this.#find(id);
+    return row === 0 ? undefined : this.taskOf(row);
+  }
+
+  byService(serviceId: ServiceId): Task[] {
+    const service = this.services.numberOf(serviceId);
+    if (service === 0) return [];
+    this.#probe(FIRST_ID);
+    this.columns.setService(PROBE, service);
+    this.columns.setSlot(PROBE, 0);
+    const fits = (row: number): boolean => this.columns.service(row) === service;
+    return this.slots.from(PROBE, fits).map((row) => this.taskOf(row));
+  }
+
+  byNode(nodeId: NodeId): Task[] {
+    const node = this.nodes.numberOf(nodeId);
+    if (node === 0) return [];
+    this.#probe(FIRST_ID);
+    this.columns.setNode(PROBE, node);
+    const fits = (row: number): boolean => this.columns.node(row) === node;
+    return this.places.from(PROBE, fits).map((row) => this.taskOf(row));
+  }
+
+  /** Rows of the tasks that come after this one by id (from the first on: undefined), in order, at most so many. */
+  rowsAfter(id: TaskId | undefined, max: number): number[] {
+    this.#probe(id ?? FIRST_ID);
+    // One more, for the task itself may be there still.
+    const rows = this.ids.from(PROBE, () => true, max + 1);
+    if (id !== undefined && rows[0] !== undefined && this.columns.id(rows[0]) === id) rows.shift();
+    return rows.slice(0, max);
+  }
+
+  countOf(revision: string): number {
+    return this.#counts.get(revision) ?? 0;
+  }
+
+  /** Whether objects of all tasks are kept, once made. */
+  get isSmall(): boolean {
+    return this.#size <= KEPT_TASKS / 2;
+  }
+
+  /** The task of a row, as a frozen object; not to be kept when many others are looked at as well. */
+  taskOf(row: number, keep = true): Task {
+    const place = row & (KEPT_TASKS - 1);
+    const kept = this.#keptRows[place] === row ? this.#kept[place] : undefined;
+    if (kept !== undefined) return kept;
+    const task = this.#read(row);
+    if (keep) this.#keep(row, task);
+    return task;
+  }
+
+  /** Adds or replaces a task, which must be frozen. Its service, slot and spec version never change. */
+  put(id: TaskId, task: Task): void {
+    const row = this.#find(id);
+    if (row === 0) return this.#add(id, task);
+    this.#past.note(id, this.taskOf(row));
+    this.#setNode(row, task.nodeId);
+    this.columns.setState(row, task.status.state);
+    this.columns.setDesired(row, task.desired);
+    this.columns.setBody(row, this.bodies.replace(this.columns.body(row), encodeBody(task, this.words)));
+    this.#keep(row, task);
+    this.#maybeEndPast();
+  }
+
+  remove(id: TaskId): void {
+    const row = this.#find(id);
+    if (row === 0) return;
+    const task = this.taskOf(row);
+    this.#past.note(id, task);
+    this.ids.remove(row);
+    this.slots.remove(row);
+    this.#setNode(row, undefined);
+    this.services.leave(this.columns.service(row));
+    this.bodies.remove(this.columns.body(row));
+    this.columns.remove(row);
+    this.#kept[row & (KEPT_TASKS - 1)] = undefined;
+    this.#count(task, -1);
+    this.#maybeEndPast();
+  }
+
+  /** Takes over that there are so many tasks of a revision more, whose rows were written one by one. */
+  noteLoaded(serviceId: ServiceId, specVersion: number, count: number): void {
+    this.#count({ serviceId, specVersion }, count);
+  }
+
+  #add(id: TaskId, task: Task): void {
+    const row = this.columns.add();
+    assert(this.columns.setId(row, id), `${id} is no task's id`);
+    this.#past.note(id, null);
+    this.columns.setService(row, this.services.use(task.serviceId));
+    this.columns.setSpecVersion(row, task.specVersion);
+    this.columns.setSlot(row, task.slot);
+    this.columns.setNode(row, 0);
+    this.columns.setState(row, task.status.state);
+    this.columns.setDesired(row, task.desired);
+    this.columns.setBody(row, this.bodies.add(encodeBody(task, this.words)));
+    this.#setNode(row, task.nodeId);
+    this.ids.add(row);
+    this.slots.add(row);
+    this.#keep(row, task);
+    this.#count(task, 1);
+    this.#maybeEndPast();
+  }
+
+  #setNode(row: number, nodeId: NodeId | undefined): void {
+    const before = this.columns.node(row);
+    if (this.nodes.nameOf(before) === nodeId) return;
+    if (before !== 0) {
+      this.places.remove(row);
+      this.nodes.leave(before);
+    }
+    this.columns.setNode(row, nodeId === undefined ? 0 : this.nodes.use(nodeId));
+    if (nodeId !== undefined) this.places.add(row);
+  }
+
+  #count({ serviceId, specVersion }: Pick<Task, 'serviceId' | 'specVersion'>, by: number): void {
+    const revision = revisionKey(serviceId, specVersion);
+    const count = this.#counts.get(revision) ?? 0;
+    this.#past.noteCount(revision, count);
+    if (count + by === 0) this.#counts.delete(revision);
+    else this.#counts.set(revision, count + by);
+    this.#size += by;
+  }
+
+  #find(id: string): number {
+    return this.#probe(id) ? this.ids.find(PROBE) : 0;
+  }
+
+  #probe(id: string): boolean {
+    return this.columns.setId(PROBE, id);
+  }
+
+  #read(row: number): Task {
+    const { columns } = this;
+    const block = columns.body(row);
+    const head = {
+      id: columns.id(row) as TaskId,
+      serviceId: this.services.nameOf(columns.service(row)) as ServiceId,
+      specVersion: columns.specVersion(row),
+      slot: columns.slot(row),
+      nodeId: this.nodes.nameOf(columns.node(row)),
+      desired: columns.desired(row) as DesiredState,
+      state: columns.state(row) as TaskStatus['state'],
+    };
+    return decodeTask(head, this.bodies.bytesOf(block), this.bodies.startOf(block), this.words);
+  }
+
+  #keep(row: number, task: Task): void {
+    const place = row & (KEPT_TASKS - 1);
+    this.#kept[place] = task;
+    this.#keptRows[place] = row;
+  }
+
+  #maybeEndPast(): void {
+    if (this.#past.rows.size >= PAST_ROWS_MAX) this.#endPast();
+  }
+
+  #endPast(): void {
+    const next = new Past();
+    this.#past.next = next;
+    this.#past = next;
+  }
+}

@@ -1,0 +1,112 @@
+import { ShoalError } from '#proto/base/errors.ts';
+import type { TaskPage } from '#proto/gen/shoal.ts';
+import type { NodeId, ServiceId } from '#proto/types/ids.ts';
+import type { LiveTasks } from './live-tasks.ts';
+import { ID_WORDS } from './packed-id.ts';
+import type { PageColumns } from './page-writer.ts';
+import { sortRows } from './sort-rows.ts';
+
+/** Fills an empty table from the pages of a snapshot. Nothing may look at the table until all of finish() has run. */
+export class PageLoader {
+  readonly #live: LiveTasks;
+  /** By number; 0 names nothing. */
+  readonly #names: (string | undefined)[] = [undefined];
+  readonly #rows: number[] = [];
+  /** How many tasks there are of each service and spec version. */
+  readonly #counts = new Map<string, Map<number, number>>();
+
+  constructor(live: LiveTasks) {
+    this.#live = live;
+  }
+
+  /** Takes over the tasks of the next page, and says how many. Throws ShoalError INTERNAL on what is no such page. */
+  load(page: TaskPage): number {
+    this.#names.push(...page.names);
+    this.#live.words.load(page.words);
+    const columns = columnsOf(page);
+    const count = columns.slots.length;
+    let at = 0;
+    for (let each = 0; each < count; each++) {
+      const length = columns.bodyLengths[each] as number;
+      this.#add(columns, each, page.bodies.subarray(at, at + length));
+      at += length;
+    }
+    if (at !== page.bodies.length) throw broken('its bodies have another length');
+    return count;
+  }
+
+  /** Makes the indexes, a step at a time. */
+  *finish(): Generator<void> {
+    const { columns, ids, slots, places } = this.#live;
+    const byId = Uint32Array.from(this.#rows);
+    ids.load(byId);
+    yield;
+    const byService = (row: number): number => columns.service(row);
+    slots.load(yield* sortRows(yield* sortRows(byId, (row) => columns.slot(row)), byService));
+    const placed = byId.filter((row) => columns.node(row) !== 0);
+    places.load(yield* sortRows(placed, (row) => columns.node(row)));
+    for (const [serviceId, versions] of this.#counts)
+      for (const [specVersion, count] of versions)
+        this.#live.noteLoaded(serviceId as ServiceId, specVersion, count);
+  }
+
+  #add(from: PageColumns, at: number, body: Uint8Array): void {
+    const { columns, services, nodes, bodies } = this.#live;
+    const row = columns.add();
+    const serviceId = this.#nameOf(from.services[at]);
+    const nodeId = this.#nameOf(from.nodes[at]);
+    if (serviceId === undefined) throw broken('a task has no service');
+    columns.setIdWords(row, from.ids, at * ID_WORDS);
+    columns.setService(row, services.use(serviceId as ServiceId));
+    columns.setNode(row, nodeId === undefined ? 0 : nodes.use(nodeId as NodeId));
+    columns.setSpecVersion(row, from.specVersions[at] as number);
+    columns.setSlot(row, from.slots[at] as number);
+    columns.setState(row, from.states[at] as number);
+    columns.setDesired(row, from.desired[at] as number);
+    columns.setBody(row, bodies.add(body));
+    const previous = this.#rows.at(-1);
+    if (previous !== undefined && columns.compareIds(previous, row) >= 0)
+      throw broken('tasks are not in order');
+    this.#rows.push(row);
+    this.#count(serviceId, from.specVersions[at] as number);
+  }
+
+  #nameOf(number: number | undefined): string | undefined {
+    const name = this.#names[number as number];
+    if (number !== 0 && name === undefined) throw broken('a name is missing');
+    return name;
+  }
+
+  #count(serviceId: string, specVersion: number): void {
+    const versions = this.#counts.get(serviceId) ?? new Map<number, number>();
+    versions.set(specVersion, (versions.get(specVersion) ?? 0) + 1);
+    this.#counts.set(serviceId, versions);
+  }
+}
+
+/** The numbers of a page, in memory of their own, for a part of a message begins anywhere. */
+function columnsOf(page: TaskPage): PageColumns {
+  const columns = {
+    ids: new Uint32Array(bufferOf(page.ids)),
+    services: new Uint32Array(bufferOf(page.services)),
+    nodes: new Uint32Array(bufferOf(page.nodes)),
+    specVersions: new Float64Array(bufferOf(page.specVersions)),
+    slots: new Float64Array(bufferOf(page.slots)),
+    states: new Uint16Array(bufferOf(page.states)),
+    desired: new Uint16Array(bufferOf(page.desired)),
+    bodyLengths: new Uint32Array(bufferOf(page.bodyLengths)),
+  };
+  const { ids, ...others } = columns;
+  const rows = columns.slots.length;
+  if (ids.length !== rows * ID_WORDS || Object.values(others).some(({ length }) => length !== rows))
+    throw broken('its columns have different lengths');
+  return columns;
+}
+
+function bufferOf(bytes: Uint8Array): ArrayBuffer {
+  return Uint8Array.from(bytes).buffer;
+}
+
+function broken(what: string): ShoalError {
+  return new ShoalError('INTERNAL', `snapshot of the store can't be read: a page of tasks: ${what}`);
+}

@@ -1,0 +1,227 @@
+import type { NetworkId } from '#proto/types/ids.ts';
+import type { NetworkAttachment, Task, TaskStatus } from '#proto/types/objects.ts';
+import type { PortConfig } from '#proto/types/specs.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import type { Words } from './names.ts';
+
+/*
+ * The part of a task that its columns don't hold, as bytes. Snapshots hold the same bytes: what a flag or a field means
+ * stays, new fields get flags of their own and go behind what is there.
+ */
+
+/** What a row's columns hold. */
+export type TaskHead = Pick<Task, 'id' | 'serviceId' | 'specVersion' | 'slot' | 'desired'> & {
+  readonly nodeId: Task['nodeId'];
+  readonly state: TaskStatus['state'];
+};
+
+type AllPlaced<T, Placed extends keyof T> = [keyof T] extends [Placed] ? true : never;
+
+/** A field that the types gain must be given its place here, or the compiler says so. */
+const ALL_PLACED: AllPlaced<
+  Task,
+  | Exclude<keyof TaskHead, 'state'>
+  | 'version'
+  | 'createdAtMs'
+  | 'updatedAtMs'
+  | 'status'
+  | 'networks'
+  | 'attempt'
+  | 'startAfterMs'
+  | 'leavingVersion'
+  | 'released'
+> &
+  AllPlaced<
+    TaskStatus,
+    'state' | 'atMs' | 'message' | 'error' | 'startedAtMs' | 'container' | 'meshAddr' | 'ports'
+  > &
+  AllPlaced<NonNullable<TaskStatus['container']>, 'id' | 'pid' | 'exitCode'> &
+  AllPlaced<NetworkAttachment, 'networkId' | 'addresses' | 'aliases'> = true;
+void ALL_PLACED;
+
+const HAS = {
+  error: 1,
+  startedAt: 2,
+  container: 4,
+  /** Its id is 64 hexadecimal digits: half as many bytes. */
+  containerHex: 8,
+  pid: 16,
+  exitCode: 32,
+  meshAddr: 64,
+  ports: 128,
+  attempt: 256,
+  startAfter: 512,
+  leavingVersion: 1024,
+  released: 2048,
+  /** `released` is there, and false. */
+  unreleased: 4096,
+} as const;
+
+const CONTAINER_ID_BYTES = 32;
+const HEX_ID = /^[0-9a-f]{64}$/;
+
+const writer = new ByteWriter();
+const reader = new ByteReader();
+
+/** The bytes of a task's body: a view, good until the next call. */
+export function encodeBody(task: Task, words: Words): Uint8Array {
+  const { status } = task;
+  writer.restart();
+  writer.count(flagsOf(task));
+  writer.count(task.version);
+  writer.count(task.createdAtMs);
+  writer.signed(task.updatedAtMs - task.createdAtMs);
+  writer.signed(status.atMs - task.createdAtMs);
+  writeWord(status.message, words);
+  writeStatus(status);
+  if (task.attempt !== undefined) writer.count(task.attempt);
+  if (task.startAfterMs !== undefined) writer.count(task.startAfterMs);
+  if (task.leavingVersion !== undefined) writer.count(task.leavingVersion);
+  writeNetworks(task.networks, words);
+  return writer.written();
+}
+
+function flagsOf({ status, attempt, startAfterMs, leavingVersion, released }: Task): number {
+  const { error, startedAtMs, container, meshAddr, ports } = status;
+  return (
+    (error === undefined ? 0 : HAS.error) +
+    (startedAtMs === undefined ? 0 : HAS.startedAt) +
+    (container === undefined ? 0 : containerFlags(container)) +
+    (meshAddr === undefined ? 0 : HAS.meshAddr) +
+    (ports === undefined ? 0 : HAS.ports) +
+    (attempt === undefined ? 0 : HAS.attempt) +
+    (startAfterMs === undefined ? 0 : HAS.startAfter) +
+    (leavingVersion === undefined ? 0 : HAS.leavingVersion) +
+    (released === undefined ? 0 : released ? HAS.released : HAS.unreleased)
+  );
+}
+
+function containerFlags({ id, pid, exitCode }: NonNullable<TaskStatus['container']>): number {
+  return (
+    HAS.container +
+    (HEX_ID.test(id) ? HAS.containerHex : 0) +
+    (pid === undefined ? 0 : HAS.pid) +
+    (exitCode === undefined ? 0 : HAS.exitCode)
+  );
+}
+
+function writeStatus({ atMs, error, startedAtMs, container, meshAddr, ports }: TaskStatus): void {
+  if (error !== undefined) writer.text(error);
+  if (startedAtMs !== undefined) writer.signed(startedAtMs - atMs);
+  if (container !== undefined) {
+    if (HEX_ID.test(container.id)) writer.hex(container.id);
+    else writer.text(container.id);
+    if (container.pid !== undefined) writer.count(container.pid);
+    if (container.exitCode !== undefined) writer.signed(container.exitCode);
+  }
+  if (meshAddr !== undefined) writer.text(meshAddr);
+  if (ports !== undefined) writer.text(JSON.stringify(ports));
+}
+
+function writeNetworks(networks: readonly NetworkAttachment[], words: Words): void {
+  writer.count(networks.length);
+  for (const { networkId, addresses, aliases } of networks) {
+    writeWord(networkId, words);
+    writer.count(addresses.length * 2 + (aliases === undefined ? 0 : 1));
+    for (const address of addresses) writer.text(address);
+    if (aliases === undefined) continue;
+    writer.count(aliases.length);
+    for (const alias of aliases) writeWord(alias, words);
+  }
+}
+
+/** The number of a known text plus one; else 0, and the text. */
+function writeWord(text: string, words: Words): void {
+  const number = words.numberOf(text);
+  writer.count(number === undefined ? 0 : number + 1);
+  if (number === undefined) writer.text(text);
+}
+
+function readWord(words: Words): string {
+  const number = reader.count();
+  return number === 0 ? reader.text() : words.textOf(number - 1);
+}
+
+/** The task of which this is the head, and its body is in `bytes` from `at` on. Frozen, through and through. */
+export function decodeTask(head: TaskHead, bytes: Buffer, at: number, words: Words): Task {
+  reader.restart(bytes, at);
+  const flags = reader.count();
+  const version = reader.count();
+  const createdAtMs = reader.count();
+  const updatedAtMs = createdAtMs + reader.signed();
+  const status = readStatus(flags, head.state, createdAtMs + reader.signed(), words);
+  const { id, serviceId, specVersion, slot, nodeId, desired } = head;
+  return Object.freeze({
+    id,
+    serviceId,
+    slot,
+    ...(nodeId === undefined ? {} : { nodeId }),
+    desired,
+    ...readRare(flags),
+    specVersion,
+    status,
+    networks: readNetworks(words),
+    version,
+    createdAtMs,
+    updatedAtMs,
+  });
+}
+
+function readStatus(flags: number, state: TaskStatus['state'], atMs: number, words: Words): TaskStatus {
+  const message = readWord(words);
+  return Object.freeze({
+    state,
+    atMs,
+    message,
+    ...(flags & HAS.error ? { error: reader.text() } : {}),
+    ...(flags & HAS.startedAt ? { startedAtMs: atMs + reader.signed() } : {}),
+    ...(flags & HAS.container ? { container: readContainer(flags) } : {}),
+    ...(flags & HAS.meshAddr ? { meshAddr: reader.text() } : {}),
+    ...(flags & HAS.ports ? { ports: readPorts() } : {}),
+  });
+}
+
+function readContainer(flags: number): NonNullable<TaskStatus['container']> {
+  return Object.freeze({
+    id: flags & HAS.containerHex ? reader.hex(CONTAINER_ID_BYTES) : reader.text(),
+    ...(flags & HAS.pid ? { pid: reader.count() } : {}),
+    ...(flags & HAS.exitCode ? { exitCode: reader.signed() } : {}),
+  });
+}
+
+function readPorts(): readonly PortConfig[] {
+  const ports = JSON.parse(reader.text()) as PortConfig[];
+  return Object.freeze(ports.map((port) => Object.freeze(port)));
+}
+
+type Rare = Pick<Task, 'attempt' | 'startAfterMs' | 'leavingVersion' | 'released'>;
+
+function readRare(flags: number): Rare {
+  if (flags < HAS.attempt) return {};
+  return {
+    ...(flags & HAS.attempt ? { attempt: reader.count() } : {}),
+    ...(flags & HAS.startAfter ? { startAfterMs: reader.count() } : {}),
+    ...(flags & HAS.leavingVersion ? { leavingVersion: reader.count() } : {}),
+    ...(flags & (HAS.released | HAS.unreleased) ? { released: (flags & HAS.released) > 0 } : {}),
+  };
+}
+
+const NO_NETWORKS: readonly NetworkAttachment[] = Object.freeze([]);
+
+function readNetworks(words: Words): readonly NetworkAttachment[] {
+  const count = reader.count();
+  if (count === 0) return NO_NETWORKS;
+  const networks: NetworkAttachment[] = [];
+  while (networks.length < count) networks.push(readNetwork(words));
+  return Object.freeze(networks);
+}
+
+function readNetwork(words: Words): NetworkAttachment {
+  const networkId = readWord(words) as NetworkId;
+  const addressesAndMore = reader.count();
+  const addresses = Array.from({ length: Math.floor(addressesAndMore / 2) }, () => reader.text());
+  const network = { networkId, addresses: Object.freeze(addresses) };
+  if (addressesAndMore % 2 === 0) return Object.freeze(network);
+  const aliases = Array.from({ length: reader.count() }, () => readWord(words));
+  return Object.freeze({ ...network, aliases: Object.freeze(aliases) });
+}

@@ -1,0 +1,164 @@
+import type { TaskPage } from '#proto/gen/shoal.ts';
+import { revisionKey } from '#proto/types/assignments.ts';
+import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
+import type { Task } from '#proto/types/objects.ts';
+import { compareTexts } from '../tree.ts';
+import type { TaskTable } from '../view.ts';
+import { compareSlots, Layer } from './layer.ts';
+import { LiveTasks } from './live-tasks.ts';
+import { PageLoader } from './page-loader.ts';
+import { PageWriter } from './page-writer.ts';
+import type { Past } from './past.ts';
+
+/** Tasks looked at in one go while walking over all of them. */
+const STRIDE_ROWS = 256;
+
+/**
+ * Tasks as the store has them, in one of two lives: the live table itself, which entries change, or a copy of it, which
+ * stays as it was when it was made, but for what is done to the copy.
+ */
+export class TaskRows implements TaskTable {
+  readonly #live: LiveTasks;
+  /** Of a copy: what is different here. */
+  readonly #layer: Layer | undefined;
+  /** Of a copy: the part of the past that it does not know yet. */
+  #past: Past | undefined;
+  #size: number | undefined;
+
+  constructor(live = new LiveTasks(), layer?: Layer, past?: Past, size?: number) {
+    this.#live = live;
+    this.#layer = layer;
+    this.#past = past;
+    this.#size = size;
+  }
+
+  get size(): number {
+    return this.#size ?? this.#live.size;
+  }
+
+  /** In O(1); neither sees what is changed in the other. */
+  copy(): TaskRows {
+    return new TaskRows(this.#live, new Layer(this.#caughtUp()), this.#live.past(), this.size);
+  }
+
+  get(id: TaskId): Task | undefined {
+    const here = this.#caughtUp()?.get(id);
+    return here === undefined ? this.#live.get(id) : (here ?? undefined);
+  }
+
+  byService(serviceId: ServiceId): readonly Task[] {
+    const layer = this.#caughtUp();
+    const live = this.#live.byService(serviceId);
+    if (layer === undefined) return live;
+    return merged(layer, live, layer.byService(serviceId), compareSlots);
+  }
+
+  byNode(nodeId: NodeId): readonly Task[] {
+    const layer = this.#caughtUp();
+    const live = this.#live.byNode(nodeId);
+    if (layer === undefined) return live;
+    return merged(layer, live, layer.byNode(nodeId), compareTaskIds);
+  }
+
+  *all(): Iterable<Task> {
+    // Of the live table, as it is now: later changes don't disturb the iteration.
+    const tasks = this.#layer === undefined ? this.copy() : this;
+    const keep = this.#live.isSmall;
+    for (const stride of tasks.#strides())
+      yield* stride.map((item) => (typeof item === 'number' ? this.#live.taskOf(item, keep) : item));
+  }
+
+  /** The same as pages of a snapshot. The live table may change between one page and the next. */
+  *pages(): Generator<TaskPage> {
+    const writer = new PageWriter(this.#live);
+    const tasks = this.#layer === undefined ? this.copy() : this;
+    for (const stride of tasks.#strides()) if (stride.length > 0) yield writer.page(stride);
+  }
+
+  /** Fills an empty table from pages; finished when the generator has ended, which can be stepped with pauses. */
+  loader(): PageLoader {
+    return new PageLoader(this.#live);
+  }
+
+  /** All tasks by id, some at a time, by their rows in the live table where they are there unchanged. */
+  *#strides(): Generator<(number | Task)[]> {
+    for (let last: TaskId | undefined, ended = false; !ended; ) {
+      const layer = this.#caughtUp();
+      const rows = this.#live.rowsAfter(last, STRIDE_ROWS);
+      ended = rows.length < STRIDE_ROWS;
+      const end = ended ? undefined : this.#idOf(rows.at(-1) as number);
+      yield layer === undefined || layer.isEmpty ? rows : this.#joined(layer, rows, layer.between(last, end));
+      last = end;
+    }
+  }
+
+  /** Rows that the layer knows nothing of, and tasks, by id. */
+  #joined(layer: Layer, rows: readonly number[], tasks: readonly Task[]): (number | Task)[] {
+    const joined: (number | Task)[] = [];
+    let next = 0;
+    for (const row of rows) {
+      const id = this.#idOf(row);
+      while (next < tasks.length && (tasks[next] as Task).id <= id) joined.push(tasks[next++] as Task);
+      if (layer.get(id) === undefined) joined.push(row);
+    }
+    return [...joined, ...tasks.slice(next)];
+  }
+
+  #idOf(row: number): TaskId {
+    return this.#live.columns.id(row) as TaskId;
+  }
+
+  /** How many tasks run this revision. */
+  countOf(serviceId: ServiceId, specVersion: number): number {
+    const revision = revisionKey(serviceId, specVersion);
+    const live = this.#live.countOf(revision);
+    return this.#caughtUp()?.countOf(revision, live) ?? live;
+  }
+
+  put(id: TaskId, task: Task): void {
+    const layer = this.#caughtUp();
+    if (layer === undefined) return this.#live.put(id, task);
+    if (this.get(id) === undefined) this.#count(layer, task, 1);
+    layer.set(id, task);
+  }
+
+  remove(id: TaskId): void {
+    const layer = this.#caughtUp();
+    if (layer === undefined) return this.#live.remove(id);
+    const task = this.get(id);
+    if (task === undefined) return;
+    this.#count(layer, task, -1);
+    layer.set(id, null);
+  }
+
+  #count(layer: Layer, task: Task, by: number): void {
+    layer.count(task, by);
+    this.#size = this.size + by;
+  }
+
+  /** A copy's layer, with everything in it that the live table has changed since. */
+  #caughtUp(): Layer | undefined {
+    if (this.#past === undefined || (this.#past.isEmpty && this.#past.next === undefined)) return this.#layer;
+    const now = this.#live.past();
+    for (let past: Past | undefined = this.#past; past !== undefined && past !== now; past = past.next)
+      this.#layer?.absorb(past);
+    this.#past = now;
+    return this.#layer;
+  }
+}
+
+function compareTaskIds(a: Task, b: Task): number {
+  return compareTexts(a.id, b.id);
+}
+
+/** Tasks of the live table, but for those that the layer knows better, and `here`, what it has in their place. */
+function merged(
+  layer: Layer,
+  live: Task[],
+  here: readonly Task[],
+  compare: (a: Task, b: Task) => number,
+): Task[] {
+  if (layer.isEmpty) return live;
+  const others = live.filter(({ id }) => layer.get(id) === undefined);
+  return here.length === 0 ? others : [...others, ...here].sort(compare);
+}

@@ -1,0 +1,142 @@
+import test from 'ava';
+import { TaskRows } from '#manager/store/tasks/task-rows.ts';
+import { assert } from '#proto/base/assert.ts';
+import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
+import { deriveTaskId, type NodeId, type ServiceId, type TaskId } from '#proto/types/ids.ts';
+import type { Task } from '#proto/types/objects.ts';
+import { TaskState } from '#proto/types/states.ts';
+
+const SERVICES: readonly ServiceId[] = ['s1', 's2', 's3'].map((name) => name as ServiceId);
+const NODES: readonly NodeId[] = ['n1', 'n2', 'n3', 'n4'].map((name) => name as NodeId);
+const SERIALS = 300;
+
+/** What the table promises, in the simplest words. */
+class Model {
+  readonly tasks: Map<TaskId, Task>;
+
+  constructor(tasks: ReadonlyMap<TaskId, Task> = new Map()) {
+    this.tasks = new Map(tasks);
+  }
+
+  all(): Task[] {
+    return [...this.tasks.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  byService(id: ServiceId): Task[] {
+    return this.all()
+      .filter(({ serviceId }) => serviceId === id)
+      .sort((a, b) => a.slot - b.slot);
+  }
+
+  byNode(id: NodeId): Task[] {
+    return this.all().filter(({ nodeId }) => nodeId === id);
+  }
+
+  countOf(id: ServiceId, specVersion: number): number {
+    return this.byService(id).filter((task) => task.specVersion === specVersion).length;
+  }
+}
+
+interface Pair {
+  readonly rows: TaskRows;
+  readonly model: Model;
+}
+
+function pick<T>(random: Random, list: readonly T[]): T {
+  return list[randomInt(random, list.length)] as T;
+}
+
+function taskOf(random: Random, serial: number, version: number, known: Task | undefined): Task {
+  const serviceId = pick(seededRandom(serial), SERVICES);
+  const nodeId = known?.nodeId ?? (randomInt(random, 3) === 0 ? undefined : pick(random, NODES));
+  const container = { id: 'ab'.repeat(32), pid: randomInt(random, 70_000) };
+  return Object.freeze({
+    id: deriveTaskId(serviceId, 0, serial),
+    serviceId,
+    slot: serial % 17,
+    specVersion: 1 + (serial % 2),
+    ...(nodeId === undefined ? {} : { nodeId }),
+    desired: TaskState.Running,
+    status: {
+      state: TaskState.Running,
+      atMs: version,
+      message: pick(random, ['started', 'a word of its own '.repeat(randomInt(random, 40))]),
+      ...(randomInt(random, 2) === 0 ? {} : { container, startedAtMs: version - 5 }),
+    },
+    networks: [{ networkId: 'net' as never, addresses: ['10.0.0.9/24'] }],
+    version,
+    createdAtMs: 1_700_000_000_000,
+    updatedAtMs: 1_700_000_000_000 + version,
+  });
+}
+
+/** One change, alike to both. */
+function change({ rows, model }: Pair, random: Random, version: number): void {
+  const serial = randomInt(random, SERIALS);
+  const id = deriveTaskId(pick(seededRandom(serial), SERVICES), 0, serial);
+  const known = model.tasks.get(id);
+  if (randomInt(random, 4) === 0) {
+    rows.remove(id);
+    model.tasks.delete(id);
+    return;
+  }
+  const task = taskOf(random, serial, version, known);
+  assert(task.id === id, 'a serial is one task');
+  rows.put(id, task);
+  model.tasks.set(id, task);
+}
+
+function copyOf({ rows, model }: Pair): Pair {
+  return { rows: rows.copy(), model: new Model(model.tasks) };
+}
+
+test('tasks: views and drafts stay as they were, whatever becomes of the table', (t) => {
+  const alike = ({ rows, model }: Pair): void => {
+    t.is(rows.size, model.tasks.size);
+    t.deepEqual([...rows.all()], model.all());
+    for (const id of SERVICES) {
+      t.deepEqual(rows.byService(id), model.byService(id));
+      for (const version of [1, 2]) t.is(rows.countOf(id, version), model.countOf(id, version));
+    }
+    for (const id of NODES) t.deepEqual(rows.byNode(id), model.byNode(id));
+    for (const [id, task] of model.tasks) t.deepEqual(rows.get(id), task);
+  };
+  for (let seed = 1; seed <= 8; seed++) {
+    const random = seededRandom(seed);
+    const live: Pair = { rows: new TaskRows(), model: new Model() };
+    const copies: Pair[] = [];
+    for (let round = 1; round <= 40; round++) {
+      for (let i = randomInt(random, 60); i > 0; i--) change(live, random, round);
+      const from = copies.length > 0 && randomInt(random, 3) === 0 ? pick(random, copies) : live;
+      copies.push(copyOf(from));
+      const draft = pick(random, copies);
+      for (let i = randomInt(random, 20); i > 0; i--) change(draft, random, 1000 + round);
+      if (copies.length > 5) copies.splice(randomInt(random, copies.length), 1);
+      if (round % 8 === 0) for (const pair of [live, ...copies]) alike(pair);
+    }
+  }
+});
+
+test('tasks: a walk over all of them is not disturbed by what changes meanwhile', (t) => {
+  const random = seededRandom(7);
+  const live: Pair = { rows: new TaskRows(), model: new Model() };
+  for (let i = 0; i < 2_000; i++) change(live, random, 1);
+  const then = live.model.all();
+  const seen: Task[] = [];
+  for (const task of live.rows.all()) {
+    seen.push(task);
+    change(live, random, 2);
+  }
+  t.deepEqual(seen, then);
+});
+
+test('tasks: a look for what is no id of a task finds nothing', (t) => {
+  const rows = new TaskRows();
+  rows.put(...rowOf(taskOf(seededRandom(1), 1, 1, undefined)));
+  for (const id of ['', 'web.1', 'A'.repeat(25), '~'.repeat(25), '0'.repeat(26)])
+    t.is(rows.get(id as TaskId), undefined);
+});
+
+function rowOf(task: Task): [TaskId, Task] {
+  return [task.id, task];
+}
