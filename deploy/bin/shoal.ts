@@ -5,6 +5,7 @@ import { localCommands } from '../cli/local.ts';
 import { machineCommands } from '../cli/machine.ts';
 import { networkCommand } from '../cli/network.ts';
 import { nodeCommand } from '../cli/node.ts';
+import { raftCommand } from '../cli/raft.ts';
 import { serviceCommand } from '../cli/service.ts';
 import { swarmCommand } from '../cli/swarm.ts';
 
@@ -22,6 +23,7 @@ for (const command of [
   nodeCommand(),
   serviceCommand(),
   networkCommand(),
+  raftCommand(),
   ...machineCommands(),
 ]) {
   program.addCommand(command);

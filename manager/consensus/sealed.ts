@@ -155,6 +155,12 @@ export class Sealer {
     return end;
   }
 
+  /** What a record's start says of itself, though the rest of it may be missing or changed; nothing where none starts. */
+  claims(bytes: Buffer, at: number): Pick<SealedRecord, 'sequence'> | undefined {
+    if (at + RECORD_HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== RECORD_MAGIC) return undefined;
+    return { sequence: bytes.readUIntLE(at + 8, 6) };
+  }
+
   /** The record that starts at `at`; nothing when there is no whole, undamaged record of this file. */
   find(bytes: Buffer, at: number): SealedRecord | undefined {
     if (at + RECORD_HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== RECORD_MAGIC) return undefined;

@@ -60,12 +60,13 @@ export function readWal(directory: string, modules: { disk: Disk; keys: KeyRing 
 }
 
 /** Segments are collected oldest first; one that a crash brought back is no part of the log if a later one is gone. */
-function contiguousEnd(numbers: readonly number[]): number[] {
+export function contiguousEnd(numbers: readonly number[]): number[] {
   const last = numbers.at(-1) ?? 0;
   return numbers.filter((number, at) => last - number === numbers.length - 1 - at);
 }
 
-interface LoadedSegment {
+/** A segment in memory, its header read. */
+export interface LoadedSegment {
   readonly number: number;
   readonly path: string;
   readonly header: FileHeader;
@@ -73,7 +74,8 @@ interface LoadedSegment {
   readonly bytes: Buffer;
 }
 
-function loadSegment(
+/** Throws FAILED_PRECONDITION where its header is damaged, or its key is not there. */
+export function loadSegment(
   directory: string,
   number: number,
   modules: { disk: Disk; keys: KeyRing },
@@ -111,7 +113,8 @@ function scan(
   return { found: { number, path, bytes: bytes.length, tail, lastIndex, items }, nextSequence: next };
 }
 
-function readGroup(
+/** The group that starts at `from` with this sequence number; nothing where there is no whole one. */
+export function readGroup(
   file: LoadedSegment,
   from: number,
   group: number,
