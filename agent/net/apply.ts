@@ -143,6 +143,7 @@ class Application {
   async #changeOne(id: NamespaceId, wanted: NamespaceChange): Promise<void> {
     try {
       this.#setSwitches(id, wanted.set);
+      if (wanted.set.some(makesVxlan)) await this.#commands.release(netnsPath(this.#opts, id));
       if (isLasting(id)) await this.#set(id, wanted.set, 'ip');
       await this.#set(id, wanted.set, 'bridge');
       await this.#setTable(id, wanted);
@@ -246,6 +247,11 @@ function partings(items: readonly Item[], group: number): string[] {
     `link del group ${group}`,
     ...others.map((item) => item.unset as string),
   ];
+}
+
+/** A kept `bridge` would go on with the number of the device that had this name before. */
+function makesVxlan({ item, fresh }: ItemChange): boolean {
+  return fresh && (item.fixed ?? '').startsWith('vxlan');
 }
 
 function causesOf(wanted: NamespaceChange): string[] {

@@ -39,8 +39,8 @@ export interface NetCommands {
   /** An nft script as one transaction; what is wrong with it, or undefined. */
   load(netns: NetnsPath, script: string): Promise<string | undefined>;
   query(netns: NetnsPath, argv: readonly [string, ...string[]]): Promise<string>;
-  /** Holds the namespace no longer. */
-  release(netns: string): Promise<void>;
+  /** Ends what is kept there: it holds the namespace no longer, and remembers no device by a number that is another's. */
+  release(netns: NetnsPath): Promise<void>;
 }
 
 /** The machine, as far as its network goes. */

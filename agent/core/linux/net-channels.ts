@@ -71,7 +71,7 @@ export class NetChannels implements AsyncDisposable {
   }
 
   /** Ends the programs of a namespace: while they run it can't end. */
-  async release(netns: string): Promise<void> {
+  async release(netns: string | undefined): Promise<void> {
     const tools: readonly NetTool[] = ['ip', 'bridge', 'nft'];
     const kept = tools.flatMap((tool) => this.#channels.get(keyOf(netns, tool)) ?? []);
     await Promise.all(kept.map((channel) => channel.close()));

@@ -43,7 +43,8 @@ export type Found = ReadonlyMap<NamespaceId, readonly Item[] | 'absent'>;
  * instead of with the old plan.
  */
 export function difference(before: Fragments, after: Fragments, found: Found, table: string): Change {
-  const causes = new Set([...before.keys(), ...after.keys()]);
+  // In the order of the new plan: a router's device before the routes that services have over it.
+  const causes = new Set([...after.keys(), ...before.keys()]);
   const touched = [...causes].filter((cause) => before.get(cause) !== after.get(cause));
   const old = sidesOf(before, touched);
   const now = sidesOf(after, touched);

@@ -21,7 +21,7 @@ export class FakeMachine implements NetMachine {
     load: async (netns: string | undefined, script: string) =>
       this.#do(`${nameOf(netns)} load: ${script.split('\n').length} lines`),
     query: async () => '[]',
-    release: async () => undefined,
+    release: async (netns: string | undefined) => void this.said.push(`${nameOf(netns)} release`),
   };
 
   createNamespace(path: string): void {

@@ -92,6 +92,17 @@ test('a failure that stays is told, and the next call tries the difference again
   t.true(b.machine.said.some((command) => command.startsWith('node load')));
 });
 
+test('a device of the same name made anew is not mistaken for the old one by a kept program', async (t) => {
+  using b = bench();
+  for (const state of [clusterWith([]).stateFor(1), undefined, clusterWith([]).stateFor(1)]) {
+    b.machine.said.length = 0;
+    await b.network.applyCluster(state);
+  }
+  const told = b.machine.said.findIndex((command) => command.startsWith('node bridge: fdb replace'));
+  const ended = b.machine.said.indexOf('node release');
+  t.true(0 <= ended && ended < told, b.machine.said.join('\n'));
+});
+
 test('calls that come while one is at work share the next pass, with the newest state', async (t) => {
   using b = bench();
   await b.network.applyCluster(clusterWith([]).stateFor(1));

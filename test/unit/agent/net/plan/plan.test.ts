@@ -158,6 +158,19 @@ test('routers: one is made with the first container of its network, and goes wit
   );
 });
 
+test('routers: the device comes before the routes over it, also when the services were known before', (t) => {
+  const state = webOn([1, 2]).stateFor(1);
+  const change = changeFrom(inputOf(state, []), inputOf(state, [HERE])).namespaces.get('net-net1');
+  const commands = (change?.set ?? []).map(({ item }) => item.set ?? '');
+  const device = commands.findIndex((command) => command.startsWith('link set dev vx0'));
+  const routes = commands.flatMap((command, i) => (command.includes('dev vx0 onlink') ? [i] : []));
+  t.true(device >= 0 && routes.length > 0);
+  t.true(
+    routes.every((route) => device < route),
+    commands.join('\n'),
+  );
+});
+
 test('routers: a network that managers forgot lives on with its last container', (t) => {
   const cluster = webOn([1, 2]);
   const before = inputOf(cluster.stateFor(1), [HERE]);
