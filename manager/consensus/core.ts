@@ -111,6 +111,7 @@ export class Core implements AsyncDisposable {
       inflightBytesMax: LIMITS.raftInflightBytesMax,
       checkQuorum: true,
       preVote: true,
+      reads: this.#opts.reads ?? 'safe',
       disableProposalForwarding: true,
       stepDownOnRemoval: true,
       random: () => this.#modules.random.next(),

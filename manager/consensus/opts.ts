@@ -1,3 +1,4 @@
+import type { ReadMode } from 'raft-ts';
 import type { Clock } from '#proto/base/clock.ts';
 import { LIMITS } from '#proto/base/limits.ts';
 import type { Log } from '#proto/base/log.ts';
@@ -56,6 +57,11 @@ export interface CoreOpts {
   /** With `restart`: the other managers are gone for good, this one goes on alone with all that it has. */
   readonly forceNewCluster?: boolean;
   readonly limits: ConsensusLimits;
+  /**
+   * How reads are made sure of; `safe` by default. `lease` only where every clock goes right and no process is ever
+   * stopped for a while: the ticks that a stopped one misses are lost, and it would answer from a lease that is over.
+   */
+  readonly reads?: ReadMode;
 }
 
 /** Runs work a little later, when everything that is there already was taken in; in the order it was given. */

@@ -68,7 +68,10 @@ export function responseType(pre: boolean): MessageType {
   return pre ? MessageType.PreVoteResp : MessageType.VoteResp;
 }
 
-/** Counts an answer to our request for votes. */
+/**
+ * Counts an answer to our request for votes. Whoever is elected leads once its own vote is durable, too: if it crashed
+ * before, it could be elected in the same term again, and write other entries where it wrote some already.
+ */
 export function countVote(raft: Raft, message: Message): void {
   const pre = message.type === MessageType.PreVoteResp;
   const granted = message.reject !== true;
@@ -81,7 +84,7 @@ export function countVote(raft: Raft, message: Message): void {
     becomeFollower(raft, raft.term, NOBODY);
   } else if (tally.result === 'won') {
     if (pre) campaign(raft, 'real');
-    else {
+    else if (raft.tracker.hasVoted(raft.id)) {
       becomeLeader(raft);
       broadcastAppend(raft);
     }

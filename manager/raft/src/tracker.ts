@@ -79,6 +79,10 @@ export class Tracker {
     if (!this.#votes.has(id)) this.#votes.set(id, granted);
   }
 
+  hasVoted(id: PeerId): boolean {
+    return this.#votes.has(id);
+  }
+
   tally(): Tally {
     let granted = 0;
     let rejected = 0;

@@ -94,6 +94,16 @@ test('async: Readys go on while writes are under way, and entries go out before 
   t.is(leader.node.status().commit, 2);
 });
 
+test('async: who is elected by others leads only once its own vote is durable, or it might be elected in that term twice', (t) => {
+  const candidate = single({ asyncStorageWrites: true });
+  candidate.node.campaign();
+  const { writes } = split(candidate.node.ready().messages);
+  for (const from of [2, 3]) candidate.node.step({ type: MessageType.VoteResp, from, to: 1, term: 2 });
+  t.is(candidate.node.status().role, 'candidate');
+  for (const response of writes[0]?.responses ?? []) candidate.node.step(response);
+  t.is(candidate.node.status().role, 'leader');
+});
+
 test('async: committed entries are handed out only once they are durable here', (t) => {
   const member = single({ asyncStorageWrites: true });
   const append = { type: MessageType.App, from: 2, to: 1, term: 1, logTerm: 1, index: 1, commit: 2 };

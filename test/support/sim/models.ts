@@ -56,3 +56,26 @@ export const keyModel: Model<KeyInput, KeyOutput, string> = {
   },
   onlyLooks: ({ kind }) => kind === 'get',
 };
+
+/** A bag of numbers: what was put in is in it, as often as it was put in. */
+export type BagInput = { readonly kind: 'put'; readonly value: number } | { readonly kind: 'look' };
+
+/** What a look saw, ascending, joined by commas. */
+export type BagOutput = { readonly seen?: string };
+
+export const bagModel: Model<BagInput, BagOutput, string> = {
+  initial: '',
+  step(state, input, output) {
+    if (input.kind === 'look') return output === undefined || output.seen === state ? state : IMPOSSIBLE;
+    return bagOf([...state.split(',').filter((text) => text !== ''), String(input.value)]);
+  },
+  onlyLooks: ({ kind }) => kind === 'look',
+};
+
+/** How a bag is written down. */
+export function bagOf(values: readonly (string | number)[]): string {
+  return values
+    .map(Number)
+    .sort((a, b) => a - b)
+    .join();
+}

@@ -1,0 +1,80 @@
+import { checkLinearizable, type Model, type ModelState, type Operation } from './linearizability.ts';
+
+/** An operation under way, to be told how it ended. */
+export interface Call<Output> {
+  returned(output: Output): void;
+  /** It certainly had no effect, or it only looked: as if it had never been. */
+  forget(): void;
+}
+
+/** How many steps the check of one object's history may take. */
+const STEPS_MAX = 2_000_000;
+
+/** What clients did to one object: each call and return gets a moment of its own. */
+export class Page<Input, Output, State extends ModelState> {
+  readonly #model: Model<Input, Output, State>;
+  readonly #nextMoment: () => number;
+  readonly #operations = new Set<Operation<Input, Output>>();
+
+  constructor(model: Model<Input, Output, State>, nextMoment: () => number) {
+    this.#model = model;
+    this.#nextMoment = nextMoment;
+  }
+
+  call(input: Input): Call<Output> {
+    const called = { input, calledAt: this.#nextMoment() };
+    this.#operations.add(called);
+    return {
+      returned: (output) => {
+        this.#operations.delete(called);
+        this.#operations.add({ ...called, returnedAt: this.#nextMoment(), output });
+      },
+      forget: () => void this.#operations.delete(called),
+    };
+  }
+
+  /** What is wrong, if something is. */
+  check(object: string): string | undefined {
+    const history = [...this.#operations];
+    const { verdict, longest } = checkLinearizable(this.#model, history, STEPS_MAX);
+    if (verdict === 'linearizable') return undefined;
+    if (verdict === 'undecided') return `undecided: the history of ${object} takes too long to check`;
+    const next = history
+      .filter((operation) => !longest.includes(operation) && operation.returnedAt !== undefined)
+      .sort((a, b) => a.calledAt - b.calledAt)[0];
+    const last = longest.at(-1);
+    return `linearizability: of ${object} no order goes on behind ${say(last)}, with ${say(next)} to come`;
+  }
+}
+
+/** Everything that clients did, object by object. */
+export class Book {
+  readonly #pages = new Map<string, { check(object: string): string | undefined }>();
+  #moment = 0;
+
+  page<Input, Output, State extends ModelState>(object: string, model: Model<Input, Output, State>) {
+    const page = new Page(model, () => this.#nextMoment());
+    this.#pages.set(object, page);
+    return page;
+  }
+
+  check(): string | undefined {
+    for (const [object, page] of this.#pages) {
+      const wrong = page.check(object);
+      if (wrong !== undefined) return wrong;
+    }
+    return undefined;
+  }
+
+  #nextMoment(): number {
+    this.#moment += 1;
+    return this.#moment;
+  }
+}
+
+function say(operation: Operation<unknown, unknown> | undefined): string {
+  if (operation === undefined) return 'nothing';
+  const { input, output, calledAt, returnedAt } = operation;
+  const end = returnedAt === undefined ? 'no answer' : `${JSON.stringify(output)} at ${returnedAt}`;
+  return `${JSON.stringify(input)} at ${calledAt} (${end})`;
+}

@@ -1,0 +1,250 @@
+import type { Consensus, Member, StateMachine } from '#manager/consensus/consensus.ts';
+import { Core } from '#manager/consensus/core.ts';
+import { Face } from '#manager/consensus/face.ts';
+import type { CoreOpts, StartOpts } from '#manager/consensus/opts.ts';
+import { type CorePort, failureOf, localPorts } from '#manager/consensus/protocol.ts';
+import { hasRaftState } from '#manager/consensus/state.ts';
+import { StoreMachine } from '#manager/store/machine.ts';
+import { PROPOSER_OPTS } from '#manager/store/proposer.ts';
+import { ReplicatedStore } from '#manager/store/store.ts';
+import type { Log } from '#proto/base/log.ts';
+import { nullMetrics } from '#proto/base/metrics.ts';
+import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
+import type { NodeId } from '#proto/types/ids.ts';
+import { SimDisk } from '../../unit/manager/consensus/support/sim-disk.ts';
+import type { SimNetwork } from './network.ts';
+import { ProcessDisk } from './process-disk.ts';
+import { type Owner, type SimTime, SkewedClock } from './time.ts';
+import type { Truth } from './truth.ts';
+import { WitnessedMachine, witnessedConsensus } from './witnessed.ts';
+
+/** How long the store waits for a write before it says that its outcome is unknown. */
+const WRITE_TIMEOUT_MS = 1500;
+
+/** What is done wrong, to see whether it is found out: parts that stand in for, or come before, the right ones. */
+export interface Bug {
+  readonly disk?: (disk: SimDisk) => SimDisk;
+  /** Between two lives of a manager. */
+  readonly beforeRestart?: (disk: SimDisk, stateDir: string) => void;
+  readonly machine?: (machine: StoreMachine, isRestart: boolean) => StateMachine;
+  readonly port?: (port: CorePort) => CorePort;
+  readonly consensus?: (consensus: Consensus) => Consensus;
+  /** Of each manager's clock. */
+  readonly clockRate?: (number: number) => number;
+}
+
+export interface SimManagerOpts {
+  readonly name: string;
+  readonly clockRate: number;
+  readonly core: Pick<CoreOpts, 'limits' | 'reads'>;
+  readonly bug: Bug;
+}
+
+export interface SimManagerModules {
+  readonly time: SimTime;
+  readonly random: Random;
+  readonly network: SimNetwork;
+  readonly truth: Truth;
+  readonly log: Log;
+  /** A disk operation was the process's last. */
+  readonly onCrash: (manager: SimManager) => void;
+}
+
+/** One run of a manager's process. */
+export interface Life extends Owner {
+  readonly clock: SkewedClock;
+  readonly disk: ProcessDisk;
+  readonly machine: StoreMachine;
+  readonly died: Promise<undefined>;
+  readonly end: () => void;
+  /** Once it is up. */
+  consensus: Consensus | undefined;
+  store: ReplicatedStore | undefined;
+}
+
+const STATE_DIR = 'state';
+
+/** A manager's machine: its disk, and the process that runs on it, if one does. */
+export class SimManager {
+  readonly #opts: SimManagerOpts;
+  readonly #modules: SimManagerModules;
+  readonly disk: SimDisk;
+  life: Life | undefined;
+  raftId = 0;
+  /** How long a write to its disk takes. */
+  syncMsMax = 2;
+  #start: StartOpts | undefined;
+  lives = 0;
+
+  constructor(opts: SimManagerOpts, modules: SimManagerModules) {
+    this.#opts = opts;
+    this.#modules = modules;
+    const disk = new SimDisk();
+    this.disk = opts.bug.disk?.(disk) ?? disk;
+  }
+
+  get name(): string {
+    return this.#opts.name;
+  }
+
+  get nodeId(): NodeId {
+    return `node-${this.name}` as NodeId;
+  }
+
+  get raftAddr(): string {
+    return `${this.name}:1`;
+  }
+
+  get identity(): Omit<Member, 'raftId' | 'learner'> {
+    return { nodeId: this.nodeId, raftAddr: this.raftAddr, controlAddr: `${this.name}:2` };
+  }
+
+  get leading(): boolean {
+    return this.life?.consensus?.leadership().leading === true;
+  }
+
+  /** Starts the process, or starts it again. Resolves when it is up, or could not come up. */
+  async start(start?: StartOpts): Promise<void> {
+    this.#start = start ?? this.#start;
+    const life = this.#beginLife();
+    try {
+      const consensus = await this.#open(life);
+      if (life.gone) return;
+      const bad = this.#opts.bug.consensus?.(consensus) ?? consensus;
+      life.store = this.#openStore(life, bad);
+      const { self, term } = await consensus.status();
+      this.raftId = self.raftId;
+      this.#modules.truth.restarted(self.raftId, term);
+      life.consensus = bad;
+    } catch (error) {
+      if (life.gone) return;
+      if (!/ENOSPC/.test((error as Error).message))
+        this.#modules.truth.violate(`start: ${this.name} does not start: ${(error as Error).stack}`);
+      this.end(false);
+    }
+  }
+
+  /** The process ends, now; with `power`, the machine does, and what was not synced may be gone. */
+  end(power: boolean): void {
+    const { life } = this;
+    if (life === undefined) return;
+    this.life = undefined;
+    life.gone = true;
+    life.end();
+    this.#modules.network.gone(this.raftAddr, !power);
+    this.disk.crash(power ? this.#modules.random : seededRandom(1));
+  }
+
+  /** The process hangs: whatever is due happens later. */
+  pause(ms: number): void {
+    if (this.life !== undefined) this.life.heldUntilMs = this.#modules.time.nowMs + ms;
+  }
+
+  /** Does something in the process, when it can; undefined when it ended first. */
+  ask<T>(what: (life: Life) => Promise<T> | T, delayMs: number): Promise<T | undefined> {
+    const { life } = this;
+    if (life?.consensus === undefined) return Promise.resolve(undefined);
+    const { time } = this.#modules;
+    const answer = new Promise<T>((resolve, reject) => {
+      const run = (): void => {
+        Promise.resolve(what(life)).then(
+          (value) => time.after(delayMs, () => resolve(value)),
+          (error) => time.after(delayMs, () => reject(error)),
+        );
+      };
+      time.after(delayMs, run, life);
+    });
+    return Promise.race([answer, life.died]);
+  }
+
+  #beginLife(): Life {
+    const { time, truth } = this.#modules;
+    const died = Promise.withResolvers<undefined>();
+    const owner: Owner = { heldUntilMs: 0, gone: false };
+    const disk = new ProcessDisk({
+      disk: this.disk,
+      isGone: () => owner.gone,
+      crash: () => this.#modules.onCrash(this),
+    });
+    const life: Life = Object.assign(owner, {
+      clock: new SkewedClock(this.#opts.clockRate, time, owner),
+      disk,
+      machine: new StoreMachine(),
+      died: died.promise,
+      end: () => died.resolve(undefined),
+      consensus: undefined,
+      store: undefined,
+    });
+    if (this.life !== undefined) truth.violate(`${this.name} is started twice`);
+    this.life = life;
+    this.lives += 1;
+    return life;
+  }
+
+  /** As openLocalConsensus does it. */
+  async #open(life: Life): Promise<Consensus> {
+    const { bug, core } = this.#opts;
+    const ports = localPorts();
+    const corePort = bug.port?.(ports.core) ?? ports.core;
+    const stateMachine = this.#witnessed(life);
+    const face = new Face(core.limits.proposalsWaitingMax, {
+      port: ports.host,
+      stateMachine,
+      onFailure: (error) => this.#failed(life, error),
+      close: async () => undefined,
+    });
+    const start = this.#startOpts(life);
+    if (start.kind === 'restart') bug.beforeRestart?.(this.disk, STATE_DIR);
+    const opts: CoreOpts = { ...core, stateDir: STATE_DIR, self: this.identity, start };
+    try {
+      await Core.start(opts, this.#coreModules(life), corePort);
+    } catch (error) {
+      ports.core.post({ kind: 'failed', failure: failureOf(error) });
+    }
+    await face.started;
+    return face;
+  }
+
+  /** A manager whose first start came to nothing tries that again. */
+  #startOpts({ disk }: Life): StartOpts {
+    const isRestart = this.#start === undefined || hasRaftState(disk, STATE_DIR);
+    return isRestart ? { kind: 'restart' } : (this.#start as StartOpts);
+  }
+
+  #coreModules(life: Life) {
+    const { network, log, random } = this.#modules;
+    const own = seededRandom(randomInt(random, 2 ** 31));
+    return {
+      clock: life.clock,
+      random: own,
+      disk: life.disk,
+      soon: (work: () => void) => void life.clock.timer(own.next() * this.syncMsMax, work),
+      startTransport: network.starter(life),
+      log: log.child(this.name),
+      metrics: nullMetrics,
+    };
+  }
+
+  #witnessed(life: Life): StateMachine {
+    const { truth } = this.#modules;
+    const inner = this.#opts.bug.machine?.(life.machine, this.lives > 1) ?? life.machine;
+    const opts = { name: this.name, term: () => truth.termOf(this.raftId) };
+    return new WitnessedMachine(opts, inner, { machine: life.machine, truth });
+  }
+
+  #openStore(life: Life, consensus: Consensus): ReplicatedStore {
+    const { truth, random } = this.#modules;
+    const opts = { ...PROPOSER_OPTS, timeoutMs: WRITE_TIMEOUT_MS };
+    return new ReplicatedStore(opts, {
+      machine: life.machine,
+      consensus: witnessedConsensus(consensus, truth),
+      clock: life.clock,
+      random,
+      metrics: nullMetrics,
+    });
+  }
+
+  #failed(life: Life, error: Error): void {
+    if (!life.gone) this.#modules.truth.violate(`${this.name} stopped: ${error.stack}`);
+  }
+}

@@ -1,0 +1,220 @@
+import { type Log, type LogFields, nullLog } from '#proto/base/log.ts';
+import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
+import { Book } from './book.ts';
+import { Clients } from './clients.ts';
+import { SimGroup } from './group.ts';
+import type { Bug } from './manager.ts';
+import { simObjects } from './objects.ts';
+import { Weather } from './weather.ts';
+
+export interface HistoryOpts {
+  readonly seed: number;
+  /** How many managers the group begins with; by default 3, 5 or 7, as the seed has it. */
+  readonly members?: number | undefined;
+  readonly bug?: Bug;
+  readonly leaseReads?: boolean;
+  /** Told what happens, line by line. */
+  readonly tell?: (line: string) => void;
+}
+
+/** What a history was about. */
+export interface HistoryReport {
+  readonly seed: number;
+  /** What must not be, and was. */
+  readonly violation: string | undefined;
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+const STORM_MS = 4000;
+const RECOVERS_WITHIN_MS = 60_000;
+const LEASE_SHARE = 0.15;
+
+/** Runs one history: a group forms, clients use it while things go wrong, then all is well again. Never throws. */
+export async function simulate(opts: HistoryOpts): Promise<HistoryReport> {
+  const history = new History(opts);
+  return history.run();
+}
+
+class History {
+  readonly #opts: HistoryOpts;
+  readonly #random: Random;
+  readonly #group: SimGroup;
+  readonly #book = new Book();
+  readonly #clients: Clients;
+  readonly #leaseReads: boolean;
+
+  constructor(opts: HistoryOpts) {
+    this.#opts = opts;
+    const random = seededRandom(opts.seed);
+    this.#random = random;
+    const members = opts.members ?? ([3, 3, 5, 5, 7][randomInt(random, 5)] as number);
+    this.#leaseReads = random.next() < LEASE_SHARE || opts.leaseReads === true;
+    const note = (text: string): void => this.#tell(text);
+    this.#group = new SimGroup(
+      { members, limits: limitsOf(random), leaseReads: this.#leaseReads, bug: opts.bug ?? {} },
+      { random, note, log: opts.tell === undefined ? nullLog : new TellingLog(note, '') },
+    );
+    this.#clients = new Clients(
+      { count: 2 + randomInt(random, 5), operationsMax: 250 },
+      {
+        time: this.#group.time,
+        random,
+        note,
+        objects: simObjects(this.#book),
+        managers: () => this.#group.managers,
+      },
+    );
+  }
+
+  async run(): Promise<HistoryReport> {
+    const { truth } = this.#group;
+    for (const part of [this.#form, this.#storm, this.#recover, this.#settle])
+      if (truth.violation === undefined) await part.call(this);
+    if (truth.violation === undefined) this.#judge();
+    if (truth.violation !== undefined) this.#tell(`VIOLATION ${truth.violation}`);
+    return this.#report();
+  }
+
+  #form(): Promise<void> {
+    return this.#group.form();
+  }
+
+  async #storm(): Promise<void> {
+    const { time, truth, network } = this.#group;
+    network.opts = { ...network.opts, ...networkOf(this.#random) };
+    const opts = {
+      everyMsMax: 60 + this.#random.next() * 500,
+      pauses: !this.#leaseReads,
+      membership: this.#random.next() < 0.5,
+    };
+    const weather = new Weather(opts, this.#group, this.#random);
+    this.#clients.start();
+    void weather.run();
+    await time.run(time.nowMs + STORM_MS, () => truth.violation !== undefined);
+    weather.stop();
+  }
+
+  /** Everybody comes to have everything, and the group takes writes. */
+  async #recover(): Promise<void> {
+    const group = this.#group;
+    this.#tell('all is well again');
+    group.recover();
+    const goal = group.truth.lastApplied + 1;
+    const isDone = (): boolean => {
+      const members = group.members();
+      return (
+        members.length > 0 &&
+        members.every(({ nodeId, learner }) => {
+          const manager = group.managers.find((other) => other.nodeId === nodeId);
+          // Of one that was let in while its leader went away, nobody heard: it waits to be let in again.
+          if (manager === undefined) return learner;
+          return !learner && (manager.life?.machine.version ?? 0) >= goal;
+        })
+      );
+    };
+    void this.#useAll(isDone);
+    await group.until(isDone, 'all have everything', RECOVERS_WITHIN_MS);
+  }
+
+  async #useAll(isDone: () => boolean): Promise<void> {
+    while (!isDone() && this.#group.truth.violation === undefined) {
+      for (const manager of this.#group.managers)
+        if (manager.life === undefined) this.#group.restart(manager);
+      await this.#clients.useAll('last');
+      await this.#group.time.sleep(100);
+    }
+  }
+
+  /** What is under way ends; then everybody is in the same state. */
+  async #settle(): Promise<void> {
+    const { time, managers, truth } = this.#group;
+    this.#clients.stop();
+    await time.run(time.nowMs + 400, () => truth.violation !== undefined);
+    await time.run(time.nowMs + 1, () => true);
+    for (const { life, name } of managers)
+      if (life?.consensus !== undefined) truth.hash(name, life.machine.version, life.machine.hash());
+  }
+
+  #judge(): void {
+    const { truth } = this.#group;
+    truth.checkProposals();
+    const wrong = this.#book.check();
+    if (wrong !== undefined) truth.violate(wrong);
+  }
+
+  #tell(text: string): void {
+    this.#opts.tell?.(`${this.#group.time.nowMs.toFixed(1).padStart(9)} ${text}`);
+  }
+
+  #report(): HistoryReport {
+    const { truth, network, changes, ends } = this.#group;
+    const { answered, unknown } = this.#clients;
+    const figures = {
+      leaders: truth.leaders,
+      entries: truth.lastApplied,
+      answered,
+      unknown,
+      ends,
+      snapshots: network.snapshotsSent,
+      changes,
+    };
+    return { seed: this.#opts.seed, violation: truth.violation, figures };
+  }
+}
+
+function limitsOf(random: Random) {
+  return {
+    snapshotEveryEntries: 10 + randomInt(random, 60),
+    logEntriesForSlowFollowers: randomInt(random, 20),
+    segmentBytes: (randomInt(random, 2) === 0 ? 32 : 128) * 1024,
+    requestTimeoutMs: 3000,
+  };
+}
+
+/** Some networks are good, most have something. */
+function networkOf(random: Random) {
+  const some = (most: number): number => (random.next() < 0.5 ? 0 : random.next() * most);
+  return {
+    lossChance: some(0.15),
+    doubleChance: some(0.1),
+    lateChance: some(0.1),
+    snapshotBreakChance: some(0.3),
+    delayMsMax: 1.5 + some(20),
+  };
+}
+
+/** What members log, as part of what is told. */
+class TellingLog implements Log {
+  readonly #tell: (text: string) => void;
+  readonly #name: string;
+
+  constructor(tell: (text: string) => void, name: string) {
+    this.#tell = tell;
+    this.#name = name;
+  }
+
+  debug(): void {}
+
+  info(message: string, fields?: LogFields): void {
+    this.#line(message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#line(message, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#line(message, fields);
+  }
+
+  child(name: string): Log {
+    return new TellingLog(this.#tell, name);
+  }
+
+  #line(message: string, fields: LogFields = {}): void {
+    const { err, ...others } = fields;
+    const texts = Object.entries(others).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+    if (err instanceof Error) texts.push(`(${err.message})`);
+    this.#tell(`${this.#name}: ${message} ${texts.join(' ')}`);
+  }
+}
