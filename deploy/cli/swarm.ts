@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { clientFor } from './context.ts';
+import { addBackup, addRestore } from './swarm-backup.ts';
 import { addRecover } from './swarm-recover.ts';
 import { addStatus } from './swarm-status.ts';
 
@@ -24,6 +25,8 @@ export function swarmCommand(): Command {
   addToken(swarm);
   addStatus(swarm);
   addRecover(swarm);
+  addBackup(swarm);
+  addRestore(swarm);
   swarm
     .command('leave')
     .description('Leave the cluster')

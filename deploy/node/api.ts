@@ -99,7 +99,7 @@ export class NodeApi {
       ...distributionRoutes({ images, registries }),
       ...networkRoutes({ engine, cluster: () => clusterNetworks(cluster) }),
       ...clusterRoutes(cluster),
-      ...operatorRoutes({ manager: () => this.#offered('operator'), lifecycle: swarm }),
+      ...operatorRoutes({ manager: () => this.#offered('operator'), lifecycle: swarm, clock }),
     ];
   }
 

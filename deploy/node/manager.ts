@@ -70,6 +70,8 @@ export interface ManagerPart extends AsyncDisposable {
   readonly leadWatch: LeadWatch;
   readonly logs: LogBroker;
   readonly feed: Feed;
+  /** The whole state, as it is when the first chunk is asked for. */
+  readonly snapshot: () => AsyncIterable<Uint8Array>;
   /** host:port of its control service, as others reach it. */
   readonly addr: string;
   /** Services that come later: the Engine API of other managers' clients. */
@@ -117,6 +119,7 @@ export async function startManager(
     leadWatch,
     logs: new LogBroker({ store, dialer, clock, random }),
     feed,
+    snapshot: () => machine.snapshot(),
     server,
     addr: controlAddrOf(opts),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

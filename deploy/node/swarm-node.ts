@@ -4,7 +4,12 @@ import { taskLogs } from '#agent/exec/container/task-logs.ts';
 import { NodeIdentity } from '#agent/session/identity.ts';
 import { joinCluster } from '#agent/session/join.ts';
 import type { KnownManager } from '#agent/session/managers.ts';
-import type { Addresses, InitRequest, JoinRequest } from '#manager/api/convert/swarm-requests.ts';
+import type {
+  Addresses,
+  InitRequest,
+  JoinRequest,
+  RestoreRequest,
+} from '#manager/api/convert/swarm-requests.ts';
 import type {
   LocalNodeState,
   LocalSwarmInfo,
@@ -32,6 +37,7 @@ import type { Machine } from './machine.ts';
 import type { Beginning, ManagerPart } from './manager.ts';
 import { ManagerSwitch } from './manager-switch.ts';
 import type { PeersSwitch } from './peers-switch.ts';
+import { restore } from './restoring.ts';
 import { readdressed, SwarmFolder, type SwarmSettings } from './swarm-settings.ts';
 
 export interface SwarmNodeModules {
@@ -147,6 +153,20 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     });
   }
 
+  /** Takes a swarm up from a backup; a failure leaves nothing of it. */
+  restore(request: RestoreRequest, backup: AsyncIterable<Uint8Array>): Promise<NodeId> {
+    return this.#inTurn(async () => {
+      this.#requireInactive();
+      const settings = await this.#place(request, true);
+      try {
+        return await this.#restore(request, settings, backup);
+      } catch (error) {
+        await this.#abandon();
+        throw error;
+      }
+    });
+  }
+
   join(request: JoinRequest): Promise<void> {
     const joined = this.#inTurn(async () => {
       this.#requireInactive();
@@ -233,7 +253,7 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
   }
 
   /** Chooses addresses and ports, and remembers them. */
-  async #place(request: InitRequest | JoinRequest, founding: boolean): Promise<SwarmSettings> {
+  async #place(request: Addresses, founding: boolean): Promise<SwarmSettings> {
     const listen = listenAddress(request.listenAddr);
     const asked = request.advertiseAddr ?? this.#opts.swarmDefaultAdvertiseAddr ?? '';
     const advertise = advertiseAddress(asked, listen);
@@ -258,6 +278,20 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     await this.#identity.adopt(identity);
     const start = { kind: 'bootstrap' } as const;
     this.#standing = await this.#stand(settings, [], { start, firstChanges: () => changes });
+    await this.#settle(settings);
+    this.#trouble = { state: 'active' };
+    return nodeId;
+  }
+
+  async #restore(
+    { availability }: RestoreRequest,
+    settings: SwarmSettings,
+    backup: AsyncIterable<Uint8Array>,
+  ): Promise<NodeId> {
+    const opts = { stateDir: this.#folder.raft, settings, availability };
+    const { nodeId, identity, firstChanges } = await restore(opts, backup, this.#modules);
+    await this.#identity.adopt(identity);
+    this.#standing = await this.#stand(settings, [], { start: { kind: 'restart' }, firstChanges });
     await this.#settle(settings);
     this.#trouble = { state: 'active' };
     return nodeId;

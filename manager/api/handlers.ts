@@ -1,5 +1,6 @@
 import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import { type ApiHandler, type ApiRequest, boolQuery, type Reply } from '#proto/http/types.ts';
+import type { Consensus } from '../consensus/consensus.ts';
 import type { StoreView } from '../store/view.ts';
 import { noLeader, onLeader } from './forward.ts';
 import { type ClusterApiModules, type ManagerParts, requireManager } from './manager.ts';
@@ -50,9 +51,13 @@ function asStale(reply: Reply): Reply {
 /** Where nobody has led for so long, a read is refused at once: an election takes a fraction of this. */
 const LEADERLESS_MS_MAX = 5_000;
 
+interface FreshParts extends Pick<ManagerParts, 'store' | 'leaderless'> {
+  readonly consensus: Pick<Consensus, 'leadership'>;
+}
+
 /** A view that shows everything acknowledged before the call. UNAVAILABLE, in Docker's words, when nobody leads. */
 export async function freshView(
-  { store, consensus, leaderless }: Pick<ManagerParts, 'store' | 'consensus' | 'leaderless'>,
+  { store, consensus, leaderless }: FreshParts,
   signal?: AbortSignal,
 ): Promise<StoreView> {
   if ((leaderless?.()?.forMs ?? 0) > LEADERLESS_MS_MAX) throw noLeader();

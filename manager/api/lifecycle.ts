@@ -1,5 +1,5 @@
 import type { NodeId } from '#proto/types/ids.ts';
-import type { Addresses, InitRequest, JoinRequest } from './convert/swarm-requests.ts';
+import type { Addresses, InitRequest, JoinRequest, RestoreRequest } from './convert/swarm-requests.ts';
 
 /** How this node stands to a swarm, as GET /info says. */
 export type LocalNodeState = 'inactive' | 'pending' | 'active' | 'error' | 'locked';
@@ -30,4 +30,6 @@ export interface SwarmLifecycle {
 export interface OperatorLifecycle {
   /** Goes on with the swarm alone, as the manager that is left. NOT_MANAGER when this node is none. */
   recover(asked?: Addresses): Promise<NodeId>;
+  /** Takes a swarm up from a backup, as its only manager. UNAVAILABLE when the node is in one already. */
+  restore(request: RestoreRequest, backup: AsyncIterable<Uint8Array>): Promise<NodeId>;
 }

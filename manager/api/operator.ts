@@ -1,7 +1,10 @@
+import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import { type ApiRequest, json, type Reply, type Route } from '#proto/http/types.ts';
+import { BACKUP_TYPE, type BackupParts, backup } from './backup.ts';
 import { decodeBody, flag, object } from './convert/fields.ts';
 import { raftView } from './convert/raft-view.ts';
+import { restoreRequest } from './convert/swarm-requests.ts';
 import type { OperatorLifecycle } from './lifecycle.ts';
 import { type NoManager, refusalOf } from './manager.ts';
 import { collectRaftReport, type RaftStatusParts } from './raft-status.ts';
@@ -11,23 +14,45 @@ import { recoveryPlan } from './recovery-plan.ts';
  * What Shoal offers to those who run a cluster beyond Docker's API, under /shoal/. docs/operating.md tells of it.
  */
 
-export interface OperatorParts extends RaftStatusParts {}
+export interface OperatorParts extends RaftStatusParts, BackupParts {
+  readonly store: BackupParts['store'];
+  readonly consensus: BackupParts['consensus'];
+  readonly leadWatch: BackupParts['leadWatch'];
+}
 
 export interface OperatorApiModules {
   /** Asked anew for each request. */
   readonly manager: () => OperatorParts | NoManager;
   readonly lifecycle: OperatorLifecycle;
+  readonly clock: Pick<Clock, 'wallMs'>;
 }
 
 export function operatorRoutes(modules: OperatorApiModules): Route[] {
   return [
     { method: 'GET', path: '/shoal/raft', handle: (request) => raft(modules, request) },
+    {
+      method: 'GET',
+      path: '/shoal/backup',
+      handle: (request) => backup(partsOf(modules), request, modules.clock.wallMs()),
+    },
+    { method: 'POST', path: '/shoal/restore', handle: (request) => restore(modules, request) },
     { method: 'POST', path: '/shoal/recover', handle: (request) => recover(modules, request) },
   ];
 }
 
 async function raft(modules: OperatorApiModules, { signal }: ApiRequest): Promise<Reply> {
   return json(raftView(await collectRaftReport(partsOf(modules), signal)));
+}
+
+/** The body is what a backup gave; the node's place is in the query, as in POST /swarm/init. */
+async function restore(
+  { lifecycle }: OperatorApiModules,
+  { query, headers, body }: ApiRequest,
+): Promise<Reply> {
+  if (headers['content-type'] !== BACKUP_TYPE) {
+    throw new ShoalError('INVALID_ARGUMENT', `a backup of type ${BACKUP_TYPE} is expected`);
+  }
+  return json({ NodeID: await lifecycle.restore(restoreRequest(query), body) });
 }
 
 interface RecoverRequest {

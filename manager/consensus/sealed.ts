@@ -21,6 +21,9 @@ export const BLOCK_BYTES = 4096;
 /** What a record starts with, before its content. */
 export const RECORD_HEADER_BYTES = 48;
 
+/** How the failure begins that tells of a key that is not the one a record was sealed with. */
+export const WRONG_KEY = 'the Raft state was not encrypted with the key in keys.json';
+
 const FORMAT = 1;
 const SALT_BYTES = 16;
 const HEADER_BYTES = 52;
@@ -187,10 +190,7 @@ export class Sealer {
     try {
       decipher.final();
     } catch {
-      throw new ShoalError(
-        'FAILED_PRECONDITION',
-        'the Raft state was not encrypted with the key in keys.json: restore the key file that belongs to it',
-      );
+      throw new ShoalError('FAILED_PRECONDITION', `${WRONG_KEY}: restore the key file that belongs to it`);
     }
     return content;
   }

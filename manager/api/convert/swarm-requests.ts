@@ -35,6 +35,16 @@ export interface JoinRequest extends Addresses {
   readonly availability: NodeAvailability;
 }
 
+export interface RestoreRequest extends Addresses {
+  readonly availability: NodeAvailability;
+}
+
+/** The query of POST /shoal/restore, checked; its names are those of the body of POST /swarm/init. */
+export function restoreRequest(query: URLSearchParams): RestoreRequest {
+  const wire = decodeBody(wireRestore, Object.fromEntries(query));
+  return { ...addressesOf(wire), availability: wire.availability ?? 'active' };
+}
+
 interface WireInit {
   readonly listenAddr?: string;
   readonly advertiseAddr?: string;
@@ -58,6 +68,13 @@ const wireInit = object<WireInit>({
   forceNewCluster: ['ForceNewCluster', flag],
   spec: ['Spec', swarmSpec],
   autoLockManagers: ['AutoLockManagers', flag],
+  availability: ['Availability', availability],
+});
+
+const wireRestore = object<Partial<RestoreRequest>>({
+  listenAddr: ['ListenAddr', text],
+  advertiseAddr: ['AdvertiseAddr', text],
+  dataPathAddr: ['DataPathAddr', text],
   availability: ['Availability', availability],
 });
 

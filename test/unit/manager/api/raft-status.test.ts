@@ -1,11 +1,12 @@
 import test from 'ava';
 import { headlines } from '#deploy/cli/swarm-status.ts';
 import { type RaftView, raftView } from '#manager/api/convert/raft-view.ts';
-import { operatorRoutes } from '#manager/api/operator.ts';
+import { type OperatorParts, operatorRoutes } from '#manager/api/operator.ts';
 import { quorumOf, quorumText } from '#manager/api/quorum.ts';
 import { collectRaftReport, type RaftStatusParts, raftReportService } from '#manager/api/raft-status.ts';
 import type { ConsensusStatus, Member } from '#manager/consensus/consensus.ts';
 import { LeadWatch } from '#manager/consensus/lead-watch.ts';
+import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import { callApi } from '#proto/http/call.ts';
 import type { RpcDialer } from '#proto/rpc/types.ts';
@@ -20,11 +21,7 @@ function member(raftId: number, id: string, learner = false): Member {
   return { raftId, nodeId: id as NodeId, raftAddr: `${host}:2378`, controlAddr: `${host}:2377`, learner };
 }
 
-function partsOf(
-  lab: ApiLab,
-  members: readonly Member[],
-  dialer: Pick<RpcDialer, 'client'>,
-): RaftStatusParts {
+function partsOf(lab: ApiLab, members: readonly Member[], dialer: Pick<RpcDialer, 'client'>): OperatorParts {
   const { log, clock, store } = lab.opened;
   const status = async (): Promise<ConsensusStatus> => ({
     ...(await log.status()),
@@ -37,6 +34,7 @@ function partsOf(
     health: { fsync: () => LATENCY, tickLate: () => undefined, diskBytes: async () => 5_000 },
     leadWatch: new LeadWatch({ consensus: log, clock }),
     dialer,
+    snapshot: () => lab.opened.machine.snapshot(),
   };
 }
 
@@ -53,7 +51,10 @@ function dialerTo(answering: Readonly<Record<string, RaftStatusParts>>): Pick<Rp
 }
 
 const nobody = dialerTo({});
-const lifecycle = { recover: async () => SELF };
+const refuse = async (): Promise<never> => {
+  throw new ShoalError('UNAVAILABLE', 'this node is in a swarm');
+};
+const lifecycle = { recover: async () => SELF, restore: refuse };
 
 test('status: a manager asks all others, and shows each with what it says of itself', async (t) => {
   await using lab = await ApiLab.open();
@@ -85,7 +86,7 @@ test('status: without a quorum it says since when, who is missing and what to do
   const members = [member(1, SELF), member(2, 'm2'), member(3, 'm3')];
   const parts = partsOf(lab, members, nobody);
   lab.opened.log.loseLeadership();
-  const routes = operatorRoutes({ manager: () => parts, lifecycle });
+  const routes = operatorRoutes({ manager: () => parts, lifecycle, clock: lab.opened.clock });
   const call = { method: 'GET', target: '/v1.51/shoal/raft', headers: {}, body: new Uint8Array() };
   const { status, body } = await callApi(routes, call, signal);
   t.is(status, 200);
@@ -113,7 +114,7 @@ test('status: who answers at an address of another manager is not taken for it',
 });
 
 test('status: a node that manages nothing says so as for any question about the swarm', async (t) => {
-  const routes = operatorRoutes({ manager: () => 'worker', lifecycle });
+  const routes = operatorRoutes({ manager: () => 'worker', lifecycle, clock: systemClock });
   const call = { method: 'GET', target: '/shoal/raft', headers: {}, body: new Uint8Array() };
   const { status, body } = await callApi(routes, call, signal);
   t.is(status, 503);
