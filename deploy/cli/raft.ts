@@ -4,9 +4,13 @@ import { machineDisk } from '#manager/consensus/disk.ts';
 import { dumpState } from '#manager/consensus/dump.ts';
 import type { Finding } from '#manager/consensus/finding.ts';
 import { verifyState } from '#manager/consensus/verify.ts';
+import { isInUse } from '../node/data-root-lock.ts';
 import { jsonOf, textOf, undecodable } from './raft-lines.ts';
 
 const DEFAULT_DATA_ROOT = '/var/lib/shoal';
+
+const RUNNING =
+  'A daemon runs on this state: what it writes meanwhile may look torn here. Stop it for an answer that counts.';
 
 interface DumpOpts {
   readonly dataRoot: string;
@@ -31,7 +35,10 @@ export function raftCommand(): Command {
 It decrypts with the key file beside the state and changes nothing. Keys and join tokens of the cluster
 are left out. With --verify the exit code is 1 when something is damaged; what is torn, a restart repairs.`,
     )
-    .action((opts: DumpOpts) => (opts.verify ? verify(opts) : dump(opts)));
+    .action((opts: DumpOpts) => {
+      if (opts.state === undefined && isInUse(opts.dataRoot)) console.error(RUNNING);
+      return opts.verify ? verify(opts) : dump(opts);
+    });
   return raft;
 }
 

@@ -9,6 +9,7 @@ import { systemRandom } from '#proto/base/random.ts';
 import { type Listen, serveApi } from '#proto/http/server.ts';
 import { hostPortOf } from './addresses.ts';
 import { NodeApi } from './api.ts';
+import { lockDataRoot } from './data-root-lock.ts';
 import type { DaemonOpts } from './flags.ts';
 import { openLog } from './log.ts';
 import { openMachine } from './machine.ts';
@@ -35,6 +36,7 @@ async function startNode(
   onFailure: (error: Error) => void,
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
+  stack.use(lockDataRoot(opts.dataRoot));
   stack.use(writePidFile(opts.pidFile));
   const metrics = openMetrics();
   const shared = { clock: systemClock, random: systemRandom, log };

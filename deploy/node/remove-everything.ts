@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { teardownNodeNetwork } from '#agent/net/open.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { systemRandom } from '#proto/base/random.ts';
+import { lockDataRoot } from './data-root-lock.ts';
 import type { DaemonOpts } from './flags.ts';
 import { openLog } from './log.ts';
 import { instanceOf, openMachine } from './machine.ts';
@@ -11,6 +12,7 @@ const REMOVED_AT_ONCE = 16;
 
 /** Takes away every container, interface, mount and file of a daemon that does not run any more. */
 export async function removeEverything(opts: DaemonOpts): Promise<void> {
+  using _alone = lockDataRoot(opts.dataRoot);
   const log = openLog('warn');
   const modules = { clock: systemClock, random: systemRandom, log };
   {
