@@ -10,8 +10,8 @@ import { keyOf, TABLES, Tables } from './tables.ts';
 import { TablesDraft, TablesView } from './tables-view.ts';
 import type { Draft, EventBatch, StoreEvent, StoreView } from './view.ts';
 
-/** Events remembered for watchers that resume: some seconds of a busy cluster. They hold on to rows. */
-const HISTORY_EVENTS_MAX = 20_000;
+/** Events remembered for watchers that resume: a second or so of a busy cluster. They hold on to rows. */
+const HISTORY_EVENTS_MAX = 5_000;
 
 /** What came of a transaction, for the proposer that waits for it. */
 export interface Settled {

@@ -19,7 +19,7 @@ export class ByteWriter {
   }
 
   /** What was written since restart(): a view, good until the next. */
-  written(): Uint8Array {
+  written(): Buffer {
     return this.#bytes.subarray(0, this.#at);
   }
 

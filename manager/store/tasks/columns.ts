@@ -56,12 +56,11 @@ export class Columns {
 
   /** Copies ids to or from plain arrays of words. */
   copyId(row: number, into: Uint32Array, at: number): void {
-    const from = (row & IN_PAGE) * ID_WORDS;
-    into.set(this.#page(row).ids.subarray(from, from + ID_WORDS), at);
+    copyWords(this.#page(row).ids, (row & IN_PAGE) * ID_WORDS, into, at);
   }
 
   setIdWords(row: number, from: Uint32Array, at: number): void {
-    this.#page(row).ids.set(from.subarray(at, at + ID_WORDS), (row & IN_PAGE) * ID_WORDS);
+    copyWords(from, at, this.#page(row).ids, (row & IN_PAGE) * ID_WORDS);
   }
 
   service(row: number): number {
@@ -133,6 +132,20 @@ export class Columns {
     return 0;
   };
 
+  readonly sameId = (a: number, b: number): boolean => this.compareIds(a, b) === 0;
+
+  /** Of ids: 32 bits, every one of which depends on all of the id. */
+  readonly hashId = (row: number): number => {
+    const { ids } = this.#page(row);
+    const at = (row & IN_PAGE) * ID_WORDS;
+    let hash = 0;
+    for (let word = 0; word < ID_WORDS; word++) {
+      hash = Math.imul(hash ^ (ids[at + word] as number), 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    return hash >>> 0;
+  };
+
   /** By service, as its name is numbered, then slot, then id. */
   readonly compareSlots = (a: number, b: number): number =>
     this.service(a) - this.service(b) || this.slot(a) - this.slot(b) || this.compareIds(a, b);
@@ -157,4 +170,8 @@ function newPage(): Page {
     desired: new Uint16Array(PAGE_ROWS),
     bodies: new Uint32Array(PAGE_ROWS),
   };
+}
+
+function copyWords(from: Uint32Array, at: number, into: Uint32Array, intoAt: number): void {
+  for (let word = 0; word < ID_WORDS; word++) into[intoAt + word] = from[at + word] as number;
 }

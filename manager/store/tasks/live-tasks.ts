@@ -7,11 +7,16 @@ import { Columns, PROBE } from './columns.ts';
 import { Names, Words } from './names.ts';
 import { OrderedRows } from './ordered-rows.ts';
 import { Past } from './past.ts';
+import { RowHash } from './row-hash.ts';
 import { Slab } from './slab.ts';
 import { decodeTask, encodeBody } from './task-body.ts';
 
-/** Tasks made into objects lately, so that what is looked at often is made once. A power of two. */
-const KEPT_TASKS = 16_384;
+/**
+ * Tasks made into objects are kept, so that what is looked at often is made once: of a small table all of them, of a
+ * large one those that were looked at lately. Powers of two.
+ */
+const KEPT_OF_SMALL = 16_384;
+const KEPT_OF_LARGE = 1_024;
 /** The newest part of the past is ended at this size: nobody may need it. */
 const PAST_ROWS_MAX = 1_000;
 /** Sorts before every id. */
@@ -24,13 +29,15 @@ export class LiveTasks {
   readonly words = new Words();
   readonly services = new Names<ServiceId>();
   readonly nodes = new Names<NodeId>();
+  /** Rows by id: to find one, and to go through all in order. */
+  readonly found = new RowHash(this.columns.hashId, this.columns.sameId);
   readonly ids = new OrderedRows(this.columns.compareIds);
   readonly slots = new OrderedRows(this.columns.compareSlots);
   readonly places = new OrderedRows(this.columns.comparePlaces);
   /** Tasks of each revision, by its key. */
   readonly #counts = new Map<string, number>();
   readonly #kept: (Task | undefined)[] = [];
-  readonly #keptRows = new Uint32Array(KEPT_TASKS);
+  readonly #keptRows = new Uint32Array(KEPT_OF_SMALL);
   #past = new Past();
   #size = 0;
 
@@ -83,12 +90,12 @@ export class LiveTasks {
 
   /** Whether objects of all tasks are kept, once made. */
   get isSmall(): boolean {
-    return this.#size <= KEPT_TASKS / 2;
+    return this.#size < KEPT_OF_SMALL;
   }
 
   /** The task of a row, as a frozen object; not to be kept when many others are looked at as well. */
   taskOf(row: number, keep = true): Task {
-    const place = row & (KEPT_TASKS - 1);
+    const place = this.#placeOf(row);
     const kept = this.#keptRows[place] === row ? this.#kept[place] : undefined;
     if (kept !== undefined) return kept;
     const task = this.#read(row);
@@ -114,13 +121,14 @@ export class LiveTasks {
     if (row === 0) return;
     const task = this.taskOf(row);
     this.#past.note(id, task);
+    this.found.remove(row);
     this.ids.remove(row);
     this.slots.remove(row);
     this.#setNode(row, undefined);
     this.services.leave(this.columns.service(row));
     this.bodies.remove(this.columns.body(row));
     this.columns.remove(row);
-    this.#kept[row & (KEPT_TASKS - 1)] = undefined;
+    this.#kept[this.#placeOf(row)] = undefined;
     this.#count(task, -1);
     this.#maybeEndPast();
   }
@@ -142,6 +150,7 @@ export class LiveTasks {
     this.columns.setDesired(row, task.desired);
     this.columns.setBody(row, this.bodies.add(encodeBody(task, this.words)));
     this.#setNode(row, task.nodeId);
+    this.found.add(row);
     this.ids.add(row);
     this.slots.add(row);
     this.#keep(row, task);
@@ -170,7 +179,7 @@ export class LiveTasks {
   }
 
   #find(id: string): number {
-    return this.#probe(id) ? this.ids.find(PROBE) : 0;
+    return this.#probe(id) ? this.found.find(PROBE) : 0;
   }
 
   #probe(id: string): boolean {
@@ -193,9 +202,14 @@ export class LiveTasks {
   }
 
   #keep(row: number, task: Task): void {
-    const place = row & (KEPT_TASKS - 1);
+    if (!this.isSmall && this.#kept.length > KEPT_OF_LARGE) this.#kept.length = 0;
+    const place = this.#placeOf(row);
     this.#kept[place] = task;
     this.#keptRows[place] = row;
+  }
+
+  #placeOf(row: number): number {
+    return row & ((this.isSmall ? KEPT_OF_SMALL : KEPT_OF_LARGE) - 1);
   }
 
   #maybeEndPast(): void {

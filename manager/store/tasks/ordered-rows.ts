@@ -47,14 +47,6 @@ export class OrderedRows {
     if (leaf.count === 0 && this.#leaves.length > 1) this.#leaves.splice(at, 1);
   }
 
-  /** The row equal to the probe; 0 where there is none. */
-  find(probe: number): number {
-    const leaf = this.#leaves[this.#leafFor(probe)] as Leaf;
-    const place = this.#placeIn(leaf, probe);
-    const row = place < leaf.count ? (leaf.rows[place] as number) : 0;
-    return row !== 0 && this.#compare(row, probe) === 0 ? row : 0;
-  }
-
   /** Rows that are not before the probe, in order, as long as they fit, at most so many. */
   from(probe: number, fits: (row: number) => boolean, max = Number.POSITIVE_INFINITY): number[] {
     const found: number[] = [];

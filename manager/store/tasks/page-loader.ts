@@ -25,13 +25,14 @@ export class PageLoader {
     this.#live.words.load(page.words);
     const columns = columnsOf(page);
     const count = columns.slots.length;
+    const bodies = Buffer.from(page.bodies.buffer, page.bodies.byteOffset, page.bodies.length);
     let at = 0;
     for (let each = 0; each < count; each++) {
       const length = columns.bodyLengths[each] as number;
-      this.#add(columns, each, page.bodies.subarray(at, at + length));
+      this.#add(columns, each, bodies, at, length);
       at += length;
     }
-    if (at !== page.bodies.length) throw broken('its bodies have another length');
+    if (at !== bodies.length) throw broken('its bodies have another length');
     return count;
   }
 
@@ -39,6 +40,7 @@ export class PageLoader {
   *finish(): Generator<void> {
     const { columns, ids, slots, places } = this.#live;
     const byId = Uint32Array.from(this.#rows);
+    yield;
     ids.load(byId);
     yield;
     const byService = (row: number): number => columns.service(row);
@@ -50,8 +52,8 @@ export class PageLoader {
         this.#live.noteLoaded(serviceId as ServiceId, specVersion, count);
   }
 
-  #add(from: PageColumns, at: number, body: Uint8Array): void {
-    const { columns, services, nodes, bodies } = this.#live;
+  #add(from: PageColumns, at: number, bodies: Buffer, start: number, length: number): void {
+    const { columns, services, nodes } = this.#live;
     const row = columns.add();
     const serviceId = this.#nameOf(from.services[at]);
     const nodeId = this.#nameOf(from.nodes[at]);
@@ -63,11 +65,12 @@ export class PageLoader {
     columns.setSlot(row, from.slots[at] as number);
     columns.setState(row, from.states[at] as number);
     columns.setDesired(row, from.desired[at] as number);
-    columns.setBody(row, bodies.add(body));
+    columns.setBody(row, this.#live.bodies.add(bodies, start, length));
     const previous = this.#rows.at(-1);
     if (previous !== undefined && columns.compareIds(previous, row) >= 0)
       throw broken('tasks are not in order');
     this.#rows.push(row);
+    this.#live.found.add(row);
     this.#count(serviceId, from.specVersions[at] as number);
   }
 

@@ -3,6 +3,8 @@ const CHUNK_BYTES = 1024 * 1024;
 const UNIT_BYTES = 32;
 const UNITS_IN_CHUNK = CHUNK_BYTES / UNIT_BYTES;
 const LENGTH_BYTES = 2;
+const BITS_IN_BYTE = 8;
+const BYTE = 0xff;
 /** Names from here on are of what is kept by itself; smaller ones reach 64 GiB. */
 const FIRST_LARGE = 2 ** 31;
 /** Few, and the least is what most need in the end, so that what grows a little stays where it is. */
@@ -28,20 +30,20 @@ export class Slab {
   /** Where the newest chunk is free. */
   #at = CHUNK_BYTES;
 
-  /** Keeps a copy of these bytes, and gives the name to find it by. Names are from 1 on. */
-  add(bytes: Uint8Array): number {
-    const size = sizeFor(bytes.length);
-    if (size === undefined) return this.#addLarge(bytes);
+  /** Keeps a copy of these bytes (from `from` on, so many), and gives the name to find it by. Names are from 1 on. */
+  add(bytes: Buffer, from = 0, length = bytes.length): number {
+    const size = sizeFor(length);
+    if (size === undefined) return this.#addLarge(bytes.subarray(from, from + length));
     const block = this.#free[size]?.pop() ?? this.#cut(SIZES[size] as number);
-    this.#write(block, bytes);
+    this.#write(block, bytes, from, length);
     return block;
   }
 
   /** Replaces what `block` names, and gives its name from now on. */
-  replace(block: number, bytes: Uint8Array): number {
+  replace(block: number, bytes: Buffer): number {
     const size = sizeFor(bytes.length);
     if (size !== undefined && block < FIRST_LARGE && size === sizeFor(this.#lengthOf(block))) {
-      this.#write(block, bytes);
+      this.#write(block, bytes, 0, bytes.length);
       return block;
     }
     this.remove(block);
@@ -66,7 +68,7 @@ export class Slab {
     return block >= FIRST_LARGE ? this.bytesOf(block).length : this.#lengthOf(block);
   }
 
-  #addLarge(bytes: Uint8Array): number {
+  #addLarge(bytes: Buffer): number {
     const block = FIRST_LARGE + this.#largeMade++;
     this.#large.set(block, Buffer.from(bytes));
     return block;
@@ -83,14 +85,18 @@ export class Slab {
     return block;
   }
 
-  #write(block: number, bytes: Uint8Array): void {
+  #write(block: number, bytes: Buffer, from: number, length: number): void {
     const chunk = this.#chunkOf(block);
-    chunk.writeUInt16LE(bytes.length, offsetOf(block));
-    chunk.set(bytes, offsetOf(block) + LENGTH_BYTES);
+    const at = offsetOf(block);
+    chunk[at] = length & BYTE;
+    chunk[at + 1] = length >> BITS_IN_BYTE;
+    bytes.copy(chunk, at + LENGTH_BYTES, from, from + length);
   }
 
   #lengthOf(block: number): number {
-    return this.#chunkOf(block).readUInt16LE(offsetOf(block));
+    const chunk = this.#chunkOf(block);
+    const at = offsetOf(block);
+    return (chunk[at] as number) + ((chunk[at + 1] as number) << BITS_IN_BYTE);
   }
 
   #chunkOf(block: number): Buffer {

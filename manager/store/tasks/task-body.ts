@@ -64,7 +64,7 @@ const writer = new ByteWriter();
 const reader = new ByteReader();
 
 /** The bytes of a task's body: a view, good until the next call. */
-export function encodeBody(task: Task, words: Words): Uint8Array {
+export function encodeBody(task: Task, words: Words): Buffer {
   const { status } = task;
   writer.restart();
   writer.count(flagsOf(task));
