@@ -31,7 +31,7 @@ function lineOf(name: string, bench: Bench, figure: Figure, { ours, theirs }: Me
     figure: figure.name,
     value: rounded(value),
     unit: figure.unit,
-    peer: bench.peer.name,
+    peer: figure.peer ?? bench.peer.name,
     peerValue: rounded(peerValue),
     ratio: rounded(value / peerValue),
     runs: Math.min(ours.length, theirs.length),

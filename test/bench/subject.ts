@@ -8,6 +8,8 @@ export interface Figure {
   readonly unit: 'ms' | 'us' | 'MiB' | 'per s' | 'count';
   /** The ratio ours / theirs that Shoal means to stay below (or above, where more is better). */
   readonly goal?: number;
+  /** Whom it is compared with where that is not the bench's peer. */
+  readonly peer?: string;
 }
 
 /** One measured value of a figure. */

@@ -32,12 +32,21 @@ const REMOVED_AT_ONCE = 8;
 export class DockerEngine implements Engine {
   readonly name = 'dockerd';
   readonly socket = join(FOLDER, 'docker.sock');
+  /** Of its network. */
+  readonly namespace = namespaceOf(CLUSTER, NODE);
   readonly #programs: Programs;
+  readonly #swarm: boolean;
   readonly #client = new EngineClient(`unix://${join(FOLDER, 'docker.sock')}`, API_VERSION);
   #daemon: ChildProcess | undefined;
 
-  constructor(programs: Programs) {
+  /** A swarm of one node, or no swarm at all. */
+  constructor(programs: Programs, opts: { readonly swarm: boolean } = { swarm: true }) {
     this.#programs = programs;
+    this.#swarm = opts.swarm;
+  }
+
+  get folder(): string {
+    return FOLDER;
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -47,6 +56,7 @@ export class DockerEngine implements Engine {
     await addNode(lan, CLUSTER, NODE, 1);
     this.#daemon = await this.#spawn();
     await this.#answers(this.#daemon, signal);
+    if (!this.#swarm) return;
     await this.#client.call('POST', '/swarm/init', {
       body: { ListenAddr: '0.0.0.0:2377', AdvertiseAddr: nodeAddress(lan, 1), Spec: {} },
       signal,
@@ -95,7 +105,7 @@ export class DockerEngine implements Engine {
   /** First, or the daemon would wait ten seconds for each that ignores its signal. */
   async #removeContainers(): Promise<void> {
     const signal = AbortSignal.timeout(STOP_MS_MAX);
-    await this.#client.call('POST', '/swarm/leave', { query: { force: '1' }, signal });
+    if (this.#swarm) await this.#client.call('POST', '/swarm/leave', { query: { force: '1' }, signal });
     const query = { all: '1' };
     const left = await this.#client.call<{ Id: string }[]>('GET', '/containers/json', { query, signal });
     while (left.length > 0) {

@@ -3,7 +3,7 @@ export interface Engine {
   readonly name: string;
   /** Path of the socket it answers on. */
   readonly socket: string;
-  /** Comes up as a swarm of one node. What an earlier run that was cut off left behind goes first. */
+  /** Comes up, as a swarm of one node unless it was made to be alone. What an earlier run that was cut off left behind goes first. */
   start(signal: AbortSignal): Promise<void>;
   /** Takes everything away: containers, processes, namespaces, files. Harmless when not started. */
   stop(): Promise<void>;

@@ -23,7 +23,7 @@ export async function imageRoot(): Promise<Uint8Array> {
     const bin = join(folder, 'root', 'bin');
     await mkdir(bin, { recursive: true });
     await copyFile(BUSYBOX, join(bin, 'busybox'));
-    for (const applet of ['sh', 'sleep']) await symlink('busybox', join(bin, applet));
+    for (const applet of ['sh', 'sleep', 'true']) await symlink('busybox', join(bin, applet));
     await writeFile(join(bin, 'obedient'), OBEDIENT_SCRIPT, { mode: 0o755 });
     const archive = join(folder, 'root.tar');
     await run(['tar', '-C', join(folder, 'root'), '-cf', archive, '.']);

@@ -31,7 +31,8 @@ function killIfThere(pid: number): void {
   }
 }
 
-function processesNaming(folder: string): number[] {
+/** Processes with a path below the folder on their command line. */
+export function processesNaming(folder: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) =>
