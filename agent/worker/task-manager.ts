@@ -10,6 +10,8 @@ import { exitError, failedWith, movedTo } from '../task/status.ts';
 import { nextStep, type Step, type TaskAction } from '../task/step.ts';
 
 const TEMPORARY_RETRY_MS = 1_000;
+/** Then the task has failed: its service hears of it, and an update that can't succeed is not waited for without end. */
+const TEMPORARY_TRIES_MAX = 10;
 
 export interface TaskManagerModules {
   readonly clock: Clock;
@@ -29,6 +31,8 @@ export class TaskManager implements AsyncDisposable {
   #task: AssignedTask;
   #status: TaskStatus;
   #leavingSinceMs: number | undefined;
+  /** Temporary failures since something succeeded. */
+  #failedTries = 0;
   #changed = Promise.withResolvers<void>();
   #finished: Promise<void> = Promise.resolve();
 
@@ -148,7 +152,8 @@ export class TaskManager implements AsyncDisposable {
 
   async #failed(action: TaskAction, error: unknown): Promise<void> {
     const stopping = action === 'leave' || action === 'shutdown';
-    if (stopping || error instanceof TemporaryError) {
+    const isTemporary = error instanceof TemporaryError && ++this.#failedTries < TEMPORARY_TRIES_MAX;
+    if (stopping || isTemporary) {
       this.#modules.log.warn('task step failed, trying again', { action, task: this.#task.id, err: error });
       await this.#modules.clock.sleep(TEMPORARY_RETRY_MS, this.#closing.signal).catch(() => undefined);
       return;
@@ -159,6 +164,7 @@ export class TaskManager implements AsyncDisposable {
 
   /** What is only to be marked after it is remembered and told with it: each time costs a write to the disk. */
   #move(status: TaskStatus): void {
+    this.#failedTries = 0;
     this.#status = status;
     for (let step = this.#next(); step.kind === 'mark'; step = this.#next())
       this.#status = movedTo(this.#status, step.to, this.#modules.clock.wallMs());

@@ -130,7 +130,8 @@ export class ContainerController implements TaskController {
     const container = this.#container();
     if (container === undefined) return {};
     const { state, meshAddr } = container;
-    const ran = state.Status !== 'created';
+    // One whose start failed was never more than created, but has an exit code that says why.
+    const ran = state.Status !== 'created' || state.ExitCode !== 0;
     return {
       container: {
         id: container.id,
@@ -184,8 +185,8 @@ async function ignoring(code: ReturnType<typeof codeOf>, work: Promise<void>): P
 async function imageThere(image: string, work: Promise<void>): Promise<void> {
   await work.catch((error: unknown) => {
     const code = codeOf(error);
-    if (code === 'UNAVAILABLE') throw new TemporaryError(messageOf(error), { cause: error });
-    if (code !== 'NOT_FOUND') throw error;
-    throw new ShoalError('NOT_FOUND', `No such image: ${image}: ${messageOf(error)}`, { cause: error });
+    const message = `No such image: ${image}: ${messageOf(error)}`;
+    if (code === 'UNAVAILABLE') throw new TemporaryError(message, { cause: error });
+    throw code === 'NOT_FOUND' ? new ShoalError('NOT_FOUND', message, { cause: error }) : error;
   });
 }

@@ -76,5 +76,8 @@ test('prepare: an image that nobody has ends the task in words that clients know
 test('prepare: a registry that does not answer is tried again', async (t) => {
   const signal = new AbortController().signal;
   const silent = without(new ShoalError('UNAVAILABLE', 'connection refused'));
-  await t.throwsAsync(silent.prepare(signal), { instanceOf: TemporaryError, message: 'connection refused' });
+  await t.throwsAsync(silent.prepare(signal), {
+    instanceOf: TemporaryError,
+    message: 'No such image: web:1: connection refused',
+  });
 });
