@@ -2,6 +2,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import { type Filters, fits, fitsLabels, flagFilter, parseFilters } from '#proto/http/filters.ts';
 import { boolQuery } from '#proto/http/types.ts';
 import type { Container } from '../core/container.ts';
+import { namesByLinks } from '../core/links.ts';
 import type { Engine } from '../core/open-engine.ts';
 import { mountView, networksView, portList } from './container-views.ts';
 import { humanDuration } from './duration.ts';
@@ -25,6 +26,8 @@ const KEYS = [
 ];
 const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
 
+const HEALTHS = ['none', 'starting', 'healthy', 'unhealthy'];
+
 /** GET /containers/json: the containers that were asked for, newest first. */
 export async function listContainers(
   engine: Engine,
@@ -34,21 +37,22 @@ export async function listContainers(
   const limit = Number(query.get('limit') ?? 0);
   const asksForState = filters.has('status') || filters.has('exited');
   const all = boolQuery(query, 'all') || limit > 0 || asksForState;
-  checkStatuses(filters);
+  checkWords(filters, 'status', STATUSES);
+  checkWords(filters, 'health', HEALTHS);
   const chosen = engine.containers
     .all()
     .filter((container) => (all || container.isRunning) && isChosen(container, filters, engine))
     .sort((a, b) => b.spec.createdAt.localeCompare(a.spec.createdAt));
   const shown = limit > 0 ? chosen.slice(0, limit) : chosen;
   const nowMs = engine.parts.clock.wallMs();
-  const views = shown.map((container) => listView(container, nowMs));
+  const linkNames = namesByLinks(engine.parts.containers);
+  const views = shown.map((container) => listView(container, nowMs, linkNames.get(container.id)));
   return boolQuery(query, 'size') ? withSizes(engine, shown, views) : views;
 }
 
-function checkStatuses(filters: Filters): void {
-  for (const status of filters.get('status') ?? [])
-    if (!STATUSES.includes(status))
-      throw new ShoalError('INVALID_ARGUMENT', `invalid filter 'status=${status}'`);
+function checkWords(filters: Filters, key: string, known: readonly string[]): void {
+  for (const word of filters.get(key) ?? [])
+    if (!known.includes(word)) throw new ShoalError('INVALID_ARGUMENT', `invalid filter '${key}=${word}'`);
 }
 
 async function withSizes(
@@ -68,12 +72,16 @@ async function withSizes(
   );
 }
 
-/** One line of `docker ps`. */
-export function listView(container: Container, nowMs: number): Record<string, unknown> {
+/** One line of `docker ps`; `linkNames`: what others call it. */
+export function listView(
+  container: Container,
+  nowMs: number,
+  linkNames: readonly string[] = [],
+): Record<string, unknown> {
   const { spec, run } = container;
   return {
     Id: spec.id,
-    Names: [`/${spec.name}`],
+    Names: [spec.name, ...linkNames].map((name) => `/${name}`),
     Image: spec.config.Image,
     ImageID: spec.imageId,
     Command: [spec.path, ...spec.args.map((word) => (word.includes(' ') ? `'${word}'` : word))].join(' '),

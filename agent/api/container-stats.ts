@@ -46,6 +46,8 @@ function statsView(
 ): Record<string, unknown> {
   const { usage } = now;
   const group = usage?.group;
+  // Version 2 of control groups counts bytes and operations alone.
+  const none = group && machine.cgroupVersion === 1 ? [] : null;
   return {
     name: `/${name}`,
     id,
@@ -57,14 +59,14 @@ function statsView(
     precpu_stats: cpuView(before?.usage, machine.cpus),
     memory_stats: group ? memoryView(group.memory, machine.memoryBytes) : {},
     blkio_stats: {
-      io_service_bytes_recursive: group && group.blockIo.length > 0 ? group.blockIo : null,
-      io_serviced_recursive: null,
-      io_queue_recursive: null,
-      io_service_time_recursive: null,
-      io_wait_time_recursive: null,
-      io_merged_recursive: null,
-      io_time_recursive: null,
-      sectors_recursive: null,
+      io_service_bytes_recursive: group ? group.blockIo : null,
+      io_serviced_recursive: none,
+      io_queue_recursive: none,
+      io_service_time_recursive: none,
+      io_wait_time_recursive: none,
+      io_merged_recursive: none,
+      io_time_recursive: none,
+      sectors_recursive: none,
     },
     storage_stats: {},
     ...(usage && Object.keys(usage.interfaces).length > 0 ? { networks: usage.interfaces } : {}),

@@ -90,12 +90,25 @@ export function inspectView(engine: Engine, container: Container): Record<string
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: container.execs.size > 0 ? [...container.execs] : null,
-    HostConfig: { ...HOST_CONFIG_DEFAULTS, ...definedOf(spec.hostConfig) },
+    HostConfig: {
+      ...HOST_CONFIG_DEFAULTS,
+      ...definedOf(spec.hostConfig),
+      Links: linksView(engine, container),
+    },
     GraphDriver: { Data: layersView(engine, container), Name: 'overlay2' },
     Mounts: spec.mounts.map(mountView),
     Config: configView(container),
     NetworkSettings: networkSettings(container),
   };
+}
+
+/** `/db:/web/alias` for each link that leads somewhere. */
+function linksView({ parts: { containers } }: Engine, { spec }: Container): string[] | null {
+  const links = (spec.links ?? []).flatMap(({ containerId, alias }) => {
+    const other = containers.get(containerId);
+    return other ? [`/${other.name}:/${spec.name}/${alias}`] : [];
+  });
+  return links.length > 0 ? links : null;
 }
 
 function definedOf(config: HostConfig): Record<string, unknown> {

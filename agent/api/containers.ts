@@ -13,6 +13,7 @@ import type { Container } from '../core/container.ts';
 import { emitContainer } from '../core/container-events.ts';
 import type { ContainerConfig, CreateRequest, EndpointConfig, HostConfig } from '../core/container-types.ts';
 import type { WaitCondition } from '../core/engine.ts';
+import { removeLink } from '../core/links.ts';
 import type { Engine } from '../core/open-engine.ts';
 import { processTable } from '../core/top.ts';
 import type { HostConfigChanges } from '../core/updater.ts';
@@ -73,7 +74,7 @@ export function containerRoutes({ engine }: { engine: Engine }): Route[] {
     post('/containers/{id}/resize', (request) => resize(engine, request)),
     post('/containers/{id}/update', (request) => update(engine, request)),
     post('/containers/{id}/wait', (request) => wait(engine, request)),
-    { method: 'DELETE', path: '/containers/{id}', handle: (request) => remove(engine, request) },
+    { method: 'DELETE', path: '/containers/{id*}', handle: (request) => remove(engine, request) },
   ];
 }
 
@@ -124,12 +125,11 @@ function stopOpts({ query }: ApiRequest): { signal?: string; graceMs?: number } 
   };
 }
 
-async function remove({ containers }: Engine, { params, query }: ApiRequest): Promise<Reply> {
-  if (boolQuery(query, 'link'))
-    throw new ShoalError(
-      'NOT_IMPLEMENTED',
-      'links between containers are not supported: use a network of your own',
-    );
+async function remove({ containers, parts }: Engine, { params, query }: ApiRequest): Promise<Reply> {
+  if (boolQuery(query, 'link')) {
+    removeLink(parts.containers, params['id'] as string);
+    return empty();
+  }
   await containers.remove(params['id'] as string, {
     force: boolQuery(query, 'force'),
     volumes: boolQuery(query, 'v'),
@@ -175,8 +175,9 @@ export function sizeOf(query: URLSearchParams, name: 'h' | 'w'): number {
 }
 
 async function update({ updater }: Engine, request: ApiRequest): Promise<Reply> {
-  await updater.update(request.params['id'] as string, await request.json<HostConfigChanges>());
-  return json({ Warnings: null });
+  const changes = await request.json<HostConfigChanges>();
+  const warnings = await updater.update(request.params['id'] as string, changes);
+  return json({ Warnings: warnings.length > 0 ? warnings : null });
 }
 
 async function top(engine: Engine, { params, query }: ApiRequest): Promise<Reply> {

@@ -4,6 +4,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import type { Sandbox } from '../net/node-network.ts';
 import { dnsOf, engineGroup } from './defaults.ts';
 import { hostsFile, type NetworkFacts, resolvFile } from './etc-files.ts';
+import { linkedHosts, linkedNow, linkedOrThrow, linkVariables } from './links.ts';
 import { readMounts } from './linux/mounts.ts';
 import { pathInRoot } from './linux/root-path.ts';
 import { MS, mount } from './linux/sys.ts';
@@ -66,8 +67,9 @@ export class BundleWriter {
     const withInit = hostConfig.Init ?? false;
     const command = [spec.path, ...spec.args];
     const propagation = rootPropagation(spec.mounts);
+    const fromLinks = linkVariables(spec.name, linkedOrThrow(spec, containers));
     const plan: ContainerPlan = {
-      config,
+      config: { ...config, Env: [...fromLinks, ...(config.Env ?? [])] },
       hostConfig,
       args: withInit ? [INIT_PLACE, '--', ...command] : command,
       hostname: this.hostnameOf(spec),
@@ -140,6 +142,7 @@ export class BundleWriter {
       host: spec.hostConfig.NetworkMode === 'host',
       addresses: (sandbox?.attachments ?? []).map(({ address }) => address.split('/')[0] as string),
       ...(gateway === undefined ? {} : { gateway }),
+      links: linkedHosts(linkedNow(spec, this.#parts.containers)),
       ...(sandbox?.nameserver === undefined ? {} : { nameserver: sandbox.nameserver }),
     };
     const { defaults } = this.#parts.opts;

@@ -1,5 +1,5 @@
 import { ShoalError } from '#proto/base/errors.ts';
-import type { ContainerState } from './container-types.ts';
+import type { ContainerState, HealthState } from './container-types.ts';
 import type { ContainerExit, ContainerSummary, WaitCondition } from './engine.ts';
 import type { ContainerIo } from './io.ts';
 import { Mutex } from './mutex.ts';
@@ -20,6 +20,8 @@ export class Container {
   #run: ContainerRun;
   /** Stops the watching of its health; there while it runs and has a check. */
   stopHealth: (() => void) | undefined;
+  /** There while it runs and has a limit of memory. */
+  stopOomWatch: Disposable | undefined;
   /** Calls off its next start by the restart policy. */
   cancelRestart: (() => void) | undefined;
   lastRestartDelayMs = 0;
@@ -164,8 +166,13 @@ export class Container {
       Error: run.error,
       StartedAt: run.startedAt,
       FinishedAt: run.finishedAt,
-      ...(run.health ? { Health: run.health } : {}),
+      ...(run.health ? { Health: this.#shownHealth(run.health) } : {}),
     };
+  }
+
+  /** Nobody looks after what does not run: Docker calls that unhealthy. */
+  #shownHealth(health: HealthState): HealthState {
+    return this.hasProcess ? health : { ...health, Status: 'unhealthy' };
   }
 
   summary(): ContainerSummary {

@@ -162,6 +162,7 @@ export class ContainerEngine implements Containers {
   async kill(idOrName: string, signal: string): Promise<void> {
     const container = this.find(idOrName);
     const number = signalNumber(signal || 'SIGKILL');
+    if (await this.#cancelledRestart(container)) return;
     if (!container.hasProcess)
       throw new ShoalError(
         'CONFLICT',

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
+import { checkConflicts } from './conflicts.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { CreateRequest, EndpointConfig } from './container-types.ts';
@@ -9,6 +10,7 @@ import type { TaskExtras } from './engine.ts';
 import type { Platform } from './image/oci.ts';
 import { formatPlatform, parsePlatform, samePlatform } from './image/platform.ts';
 import { ContainerIo } from './io.ts';
+import { plannedLinks } from './links.ts';
 import { copyFolder, isEmptyFolder } from './linux/copy.ts';
 import { pathInRoot } from './linux/root-path.ts';
 import { type PlannedMount, planMounts } from './mount-points.ts';
@@ -99,6 +101,7 @@ export class Creator {
     const { config: asked, hostConfig: askedHost, endpoints } = request;
     checkConfig(asked, askedHost, machine);
     checkSupported(request);
+    checkConflicts(request);
     const image = await this.#image(request);
     const merged = mergedConfig(asked, image.config);
     const hostConfig = completedHostConfig(askedHost, machine, opts.defaults);
@@ -114,6 +117,7 @@ export class Creator {
       hostConfig,
       ...commandLine(config),
       mounts: [],
+      ...(askedHost.Links?.length ? { links: plannedLinks(hostConfig, this.#parts.containers) } : {}),
       endpoints: this.#endpoints(hostConfig.NetworkMode ?? 'bridge', endpoints, extras),
       ...(extras ? { extras } : {}),
     };

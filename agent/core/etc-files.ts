@@ -10,8 +10,16 @@ export interface NetworkFacts {
   /** Its addresses, without prefix. */
   readonly addresses: readonly string[];
   readonly gateway?: string;
+  /** Containers that it links to. */
+  readonly links?: readonly LinkedHost[];
   /** Shoal's own resolver for the container, where it has one. */
   readonly nameserver?: string;
+}
+
+/** Another container, as /etc/hosts calls it. */
+export interface LinkedHost {
+  readonly address: string;
+  readonly names: readonly string[];
 }
 
 const LOCALHOST = [
@@ -26,11 +34,13 @@ const LOCALHOST = [
 /** `machineFile`: /etc/hosts of the machine, which containers in its network namespace share. */
 export function hostsFile(spec: ContainerSpec, network: NetworkFacts, machineFile: string): string {
   const { Hostname = '', Domainname = '' } = spec.config;
-  const names = Domainname ? `${Hostname}.${Domainname} ${Hostname}` : Hostname;
+  const [short = '', ...domain] = (Domainname ? `${Hostname}.${Domainname}` : Hostname).split('.');
+  const names = domain.length > 0 ? `${[short, ...domain].join('.')} ${short}` : short;
   const extra = (spec.hostConfig.ExtraHosts ?? []).map((entry) => extraHost(entry, network.gateway));
   const base = network.host ? [machineFile.trimEnd()] : LOCALHOST;
   const own = network.addresses.map((address) => `${address}\t${names}`);
-  return `${[...base, ...extra, ...own].join('\n')}\n`;
+  const links = (network.links ?? []).map(({ address, names: of }) => `${address}\t${of.join(' ')}`);
+  return `${[...base, ...extra, ...links, ...own].join('\n')}\n`;
 }
 
 /** `name:address` or `name=address`; the address may be `host-gateway`. */

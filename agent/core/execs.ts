@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
+import { linkedNow, linkVariables } from './links.ts';
 import { CAPABILITIES } from './linux/capability-names.ts';
 import { type ExecProcess, startExec } from './linux/exec-process.ts';
 import { rootOf, signalProcess } from './linux/process.ts';
@@ -168,11 +169,13 @@ export class Execs {
       hostConfig.GroupAdd ?? [],
       accountsOf(container),
     );
+    const fromLinks = linkVariables(container.name, linkedNow(container.spec, this.#parts.containers));
     const env = new Map(
-      processEnv(config, this.#hostnameOf(container), user.home).map((entry) => [
-        entry.split('=', 1)[0] ?? '',
-        entry,
-      ]),
+      processEnv(
+        { ...config, Env: [...fromLinks, ...(config.Env ?? [])] },
+        this.#hostnameOf(container),
+        user.home,
+      ).map((entry) => [entry.split('=', 1)[0] ?? '', entry]),
     );
     if (asked.tty) env.set('TERM', 'TERM=xterm');
     mergeEnv(env, asked.env ?? []);

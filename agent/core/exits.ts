@@ -84,7 +84,11 @@ export class Exits implements Disposable {
     const { starter } = this.#modules;
     container.stopHealth?.();
     container.stopHealth = undefined;
-    const oomKilled = runtime.sawOom(container.id) || starter.cgroup(container.spec).oomKills() > 0;
+    container.stopOomWatch?.[Symbol.dispose]();
+    container.stopOomWatch = undefined;
+    const { oomKilled: seen } = container.run;
+    const sawMore = runtime.sawOom(container.id) || (!seen && starter.cgroup(container.spec).oomKills() > 0);
+    const oomKilled = seen || sawMore;
     const { status: _status, init: _init, conmon: _conmon, sandbox: _sandbox, ...before } = container.run;
     const atMs = endedAtMs(exit.atMs, before);
     const again = restarts(container.spec.hostConfig.RestartPolicy, { ...before, exitCode: exit.code });
@@ -103,7 +107,7 @@ export class Exits implements Disposable {
     await starter.clear(container, sandbox);
     this.#modules.onEnded(container);
     container.io.finish();
-    if (oomKilled) emitContainer(events, container, 'oom');
+    if (sawMore) emitContainer(events, container, 'oom');
     emitContainer(events, container, 'die', {
       exitCode: String(exit.code),
       execDuration: String(Math.floor((atMs - Date.parse(before.startedAt)) / 1000)),

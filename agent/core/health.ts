@@ -2,6 +2,7 @@ import type { Clock } from '#proto/base/clock.ts';
 import { messageOf } from '#proto/base/errors.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
+import { goDuration } from './durations.ts';
 import type { EventBus } from './events.ts';
 import type { Execs } from './execs.ts';
 import {
@@ -95,7 +96,7 @@ class Watch {
         Start,
         End,
         ExitCode: TIMED_OUT,
-        Output: `Health check exceeded timeout (${timeoutMs}ms): ${output}`,
+        Output: `Health check exceeded timeout (${goDuration(timeoutMs)})${output === '' ? '' : `: ${output}`}`,
       };
     } catch (error) {
       return { Start, End: timestamp(clock.wallMs()), ExitCode: TIMED_OUT, Output: messageOf(error) };

@@ -4,6 +4,8 @@ import type { ContainerConfig, HostConfig, MountConfig } from './container-types
 import { normal } from './oci/mounts.ts';
 import type { MountPoint } from './record.ts';
 
+/** What Docker can mount besides. */
+const OTHER_TYPES = ['cluster', 'image', 'npipe'];
 const PROPAGATIONS = ['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared'];
 /** Words that say something to other systems, or nothing at all on Linux. */
 const WITHOUT_MEANING = ['z', 'Z', 'cached', 'delegated', 'consistent', 'default', 'nocopy', 'U'];
@@ -128,6 +130,11 @@ function fromMount(mount: MountConfig, modules: Modules): PlannedMount {
     case 'tmpfs':
       return { mount: tmpfs(destination, tmpfsOptions(mount, rw), rw), copyUp: false };
     default:
+      if (!OTHER_TYPES.includes(mount.Type))
+        throw new ShoalError(
+          'INVALID_ARGUMENT',
+          `invalid mount config for type "${mount.Type}": mount type unknown`,
+        );
       throw new ShoalError(
         'NOT_IMPLEMENTED',
         `mount type ${mount.Type} is not supported: use bind, volume or tmpfs`,

@@ -3,6 +3,7 @@ import type { AttachmentInfo } from '../net/node-network.ts';
 import type { BundleWriter } from './bundle.ts';
 import type { Container } from './container.ts';
 import type { EndpointConfig } from './container-types.ts';
+import { linkNames } from './links.ts';
 import type { NetworkRecord } from './networks.ts';
 import type { EngineParts } from './parts.ts';
 
@@ -51,6 +52,7 @@ export class NetworkMembership {
     const attachment = await net.attach(container.id, {
       networkId: network.id,
       aliases: config?.Aliases ?? [],
+      links: linkNames(config?.Links),
       ...(address ? { address } : {}),
       ...(config?.MacAddress ? { mac: config.MacAddress } : {}),
     });

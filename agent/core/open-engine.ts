@@ -7,6 +7,7 @@ import type { Random } from '#proto/base/random.ts';
 import type { NodeNetwork } from '../net/node-network.ts';
 import { BundleWriter } from './bundle.ts';
 import type { Container } from './container.ts';
+import { emitContainer } from './container-events.ts';
 import { ContainerFiles } from './container-files.ts';
 import { ContainerSet } from './container-set.ts';
 import { ContainerEngine } from './containers.ts';
@@ -16,6 +17,7 @@ import { EventBus } from './events.ts';
 import { Execs } from './execs.ts';
 import { Exits } from './exits.ts';
 import { watchHealth } from './health.ts';
+import { tellLinked } from './links.ts';
 import { removeGroupIfEmpty } from './linux/cgroup.ts';
 import { fixHybridCgroups, readCgroupLayout } from './linux/cgroup-layout.ts';
 import { closeExecRoot, openExecRoot } from './linux/exec-root.ts';
@@ -74,7 +76,7 @@ export async function openEngine(given: EngineOpts, modules: EngineModules): Pro
   const state = stack.use(new EngineState({ folder: join(opts.dataRoot, 'engine') }));
   const parts = makeParts(opts, modules, state, stack);
   const bundles = new BundleWriter(parts);
-  const starter = new Starter(parts, { bundles });
+  const starter = stack.use(new Starter(parts, { bundles }));
   const execs = new Execs(parts, { hostnameOf: ({ spec }) => bundles.hostnameOf(spec) });
   const remover = stack.use(new Remover(parts, { execs }));
   const logs = stack.use(
@@ -87,7 +89,9 @@ export async function openEngine(given: EngineOpts, modules: EngineModules): Pro
   );
   const onStarted = (container: Container): void => {
     logs.watch(container);
+    tellLinked(container, { containers: parts.containers, bundles });
     container.stopHealth = watchHealth(container, { ...parts, execs });
+    watchMemory(container, parts);
   };
   const exits = stack.use(
     new Exits(parts, {
@@ -219,10 +223,20 @@ function watchExits(parts: EngineParts, exits: Exits, stack: AsyncDisposableStac
   exits.watchSupervisors();
 }
 
+/** One of its processes may be killed for want of memory while the others go on. */
+function watchMemory(container: Container, { runtime, events }: EngineParts): void {
+  if (!container.spec.hostConfig.Memory) return;
+  container.stopOomWatch = runtime.watchOom(container.id, () => {
+    container.updateRun({ oomKilled: true });
+    emitContainer(events, container, 'oom');
+  });
+}
+
 /** Nothing new begins, and what is under way with a container comes to its end. */
 async function letGo({ containers }: EngineParts): Promise<void> {
   for (const container of containers.all()) {
     container.stopHealth?.();
+    container.stopOomWatch?.[Symbol.dispose]();
     container.cancelRestart?.();
     container.io.close();
   }

@@ -38,6 +38,12 @@ export interface EndpointRecord {
   readonly config: EndpointConfig | null;
 }
 
+/** A container that another one finds by an alias of its own. */
+export interface LinkRecord {
+  readonly containerId: string;
+  readonly alias: string;
+}
+
 /** What a container is: decided when it is created, changed by few and deliberate acts. */
 export interface ContainerSpec {
   /** 64 hex digits. */
@@ -53,6 +59,8 @@ export interface ContainerSpec {
   readonly mounts: readonly MountPoint[];
   /** Networks of this machine, by name. */
   readonly endpoints: Readonly<Record<string, EndpointRecord>>;
+  /** On the default bridge; see links.ts. */
+  readonly links?: readonly LinkRecord[];
   readonly extras?: TaskExtras;
   /** Control group that its own is in, where the engine had one of its own choice when this was started. */
   readonly cgroupParent?: string;

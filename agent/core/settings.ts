@@ -1,9 +1,11 @@
 import { ShoalError } from '#proto/base/errors.ts';
+import { checkModes } from './conflicts.ts';
 import type { ContainerConfig, HealthConfig, HostConfig } from './container-types.ts';
+import { parseCpuList } from './cpu-list.ts';
 import { type EngineDefaults, logConfigOf } from './defaults.ts';
 import type { Machine } from './linux/machine.ts';
 import { signalNumber } from './linux/signals.ts';
-import { LOG_DRIVERS } from './logs/options.ts';
+import { checkLogOptions, LOG_DRIVERS } from './logs/options.ts';
 import { wantedCapabilities } from './oci/capabilities.ts';
 import { MASKED_PATHS, mergeEnv, READONLY_PATHS } from './oci/config.ts';
 
@@ -15,6 +17,10 @@ import { MASKED_PATHS, mergeEnv, READONLY_PATHS } from './oci/config.ts';
 const MIB = 1024 * 1024;
 const MEMORY_MIN = 6 * MIB;
 const NS_PER_MS = 1_000_000;
+export const WEIGHT_DISCARDED =
+  'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.';
+const NO_OOM_KILLER =
+  'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.';
 const RUNTIMES = ['', 'crun', 'runc', 'io.containerd.runc.v2'];
 
 /** The user's config over the image's. Lists of the user stay as they are, environment and maps are joined. */
@@ -128,6 +134,11 @@ export function checkConfig(config: ContainerConfig, hostConfig: HostConfig, mac
   const driver = hostConfig.LogConfig?.Type ?? '';
   if (driver !== '' && !LOG_DRIVERS.includes(driver))
     throw invalid(`logger: no log driver named '${driver}' is registered`);
+  checkLogOptions(hostConfig);
+  checkModes(hostConfig);
+  const { OomScoreAdj: score = 0 } = hostConfig;
+  if (score < -1000 || score > 1000)
+    throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
   if (!RUNTIMES.includes(hostConfig.Runtime ?? ''))
     throw invalid(`unknown or invalid runtime name: ${hostConfig.Runtime}`);
 }
@@ -179,11 +190,24 @@ export function checkResources(config: HostConfig, machine: Machine): void {
     throw invalid(
       `range of CPUs is from 0.01 to ${machine.cpus}.00, as there are only ${machine.cpus} CPUs available`,
     );
-  if (cpus > 0 && ((config.CpuQuota ?? 0) > 0 || (config.CpuPeriod ?? 0) > 0))
+  if (cpus > 0 && (config.CpuPeriod ?? 0) > 0)
     throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set');
+  if (cpus > 0 && (config.CpuQuota ?? 0) > 0)
+    throw invalid('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
+  checkCpuset('CPUs', 'cpus', config.CpusetCpus, machine.usable.cpus);
+  checkCpuset('memory nodes', 'mems', config.CpusetMems, machine.usable.mems);
   const swappiness = config.MemorySwappiness ?? -1;
   if (swappiness < -1 || swappiness > 100)
     throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+}
+
+function checkCpuset(what: string, key: string, asked: string | undefined, usable: string): void {
+  if (!asked) return;
+  const numbers = parseCpuList(asked);
+  if (numbers === undefined) throw invalid(`Invalid value ${asked} for cpuset ${key}`);
+  const known = parseCpuList(usable) ?? new Set();
+  if (![...numbers].every((number) => known.has(number)))
+    throw invalid(`Requested ${what} are not available - requested ${asked}, available: ${usable}`);
 }
 
 /** What the user should know though the container can be made. */
@@ -200,9 +224,8 @@ export function warningsOf(hostConfig: HostConfig, machine: Machine): string[] {
           'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
         ]
       : []),
-    ...(hasWeight(hostConfig) && !machine.blockWeight
-      ? ['Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.']
-      : []),
+    ...(hostConfig.OomKillDisable && !hostConfig.Memory ? [NO_OOM_KILLER] : []),
+    ...(hasWeight(hostConfig) && !machine.blockWeight ? [WEIGHT_DISCARDED] : []),
   ];
 }
 

@@ -9,6 +9,8 @@ import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import { dnsOf, engineGroup } from './defaults.ts';
 import { settledEndpoints } from './endpoints.ts';
+import { STARTING } from './health-state.ts';
+import { linkNames } from './links.ts';
 import { Cgroup } from './linux/cgroup.ts';
 import { unmountIfMounted } from './linux/mounts.ts';
 import { isAlive, signalPid } from './linux/process.ts';
@@ -19,7 +21,7 @@ import { needsSandbox } from './namespaces.ts';
 import type { LocalNetworks } from './networks.ts';
 import type { EngineParts } from './parts.ts';
 import { publishedPorts } from './ports.ts';
-import { type ContainerSpec, timestamp } from './record.ts';
+import { type ContainerSpec, NEVER, timestamp } from './record.ts';
 
 const SIGKILL = 9;
 const END_WAIT_MS_MAX = 10_000;
@@ -30,13 +32,20 @@ export type StarterParts = Pick<
 > & { readonly rootfs: Pick<EngineParts['rootfs'], 'mount' | 'logPath'> };
 
 /** Brings containers to life, and clears away what they needed while they lived. */
-export class Starter {
+export class Starter implements AsyncDisposable {
   readonly #parts: StarterParts;
   readonly #bundles: BundleWriter;
+  readonly #closer: SandboxCloser;
 
   constructor(parts: StarterParts, modules: { bundles: BundleWriter }) {
     this.#parts = parts;
     this.#bundles = modules.bundles;
+    this.#closer = new SandboxCloser(parts);
+  }
+
+  /** Waits for what is still being taken down. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closer[Symbol.asyncDispose]();
   }
 
   /** Starts a container that has no process. What fails is undone, and told in its state as well. */
@@ -46,7 +55,8 @@ export class Starter {
     } catch (error) {
       await this.#undo(container);
       const { code, exitCode } = classified(error);
-      container.updateRun({ status: 'exited', exitCode, error: messageOf(error) });
+      const status = container.run.startedAt === NEVER ? 'created' : 'exited';
+      container.updateRun({ status, exitCode, error: messageOf(error) });
       throw error instanceof ShoalError ? error : new ShoalError(code, messageOf(error), { cause: error });
     }
   }
@@ -101,9 +111,11 @@ export class Starter {
 
   /** On disk before the process is let go: a crash in between is finished when the engine comes back. */
   #noteRunning(container: Container, { init, conmon }: Supervised, sandbox: Sandbox | undefined): void {
-    const { health: _old, sandbox: _before, ...run } = container.run;
+    const { health, sandbox: _before, ...run } = container.run;
     container.replaceRun({
       ...run,
+      // What earlier checks found stays to be read.
+      ...(health ? { health: { ...STARTING, Log: health.Log } } : {}),
       status: 'running',
       init,
       ...(conmon ? { conmon } : {}),
@@ -118,6 +130,7 @@ export class Starter {
 
   async #openSandbox(spec: ContainerSpec): Promise<Sandbox> {
     const { net, networks } = this.#parts;
+    await this.#closer.closed(spec.id);
     for (const { networkId } of Object.values(spec.endpoints))
       await networks.ensure(networks.find(networkId));
     const sandbox = await net.openSandbox(sandboxRequest(spec, this.#parts));
@@ -172,8 +185,8 @@ export class Starter {
     }
   }
 
-  async #closeSandbox({ id }: Container, sandbox: Sandbox | undefined): Promise<void> {
-    await this.#parts.net.closeSandbox(id);
+  #closeSandbox({ id }: Container, sandbox: Sandbox | undefined): void {
+    this.#closer.begin(id);
     for (const { networkId } of sandbox?.attachments ?? []) this.#networkEvent('disconnect', networkId, id);
   }
 
@@ -215,6 +228,7 @@ export function sandboxRequest(
           ? { mac: endpoint?.MacAddress || config.MacAddress || '' }
           : {}),
         aliases: endpoint?.Aliases ?? [],
+        links: linkNames(endpoint?.Links),
       })),
       ...(extras?.attachments ?? []).map(({ networkId, address, aliases }) => ({
         networkId,

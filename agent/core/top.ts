@@ -8,7 +8,7 @@ export async function processTable(
 ): Promise<{ Titles: string[]; Processes: string[][] }> {
   const args = psArgs.trim() === '' ? ['-ef'] : psArgs.trim().split(/\s+/);
   const { code, stdout, stderr } = await runProgram('ps', args);
-  if (code !== 0) throw new ShoalError('INTERNAL', `error running ps: ${stderr.trim()}`);
+  if (code !== 0) throw new ShoalError('INTERNAL', `ps: ${stderr.trim().split('\n')[0]}`);
   const [header = '', ...lines] = stdout.trimEnd().split('\n');
   const Titles = header.trim().split(/\s+/);
   const pidColumn = Titles.indexOf('PID');

@@ -1,10 +1,12 @@
 import { ShoalError } from '#proto/base/errors.ts';
+import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { HostConfig } from './container-types.ts';
 import { changeLimits, type LimitChanges } from './linux/cgroup-update.ts';
+import type { Machine } from './linux/machine.ts';
 import { cpuBandwidth } from './oci/resources.ts';
 import type { EngineParts } from './parts.ts';
-import { checkPolicy, checkResources } from './settings.ts';
+import { checkPolicy, checkResources, WEIGHT_DISCARDED } from './settings.ts';
 import type { Starter } from './starter.ts';
 
 /** What `docker update` can change. */
@@ -37,24 +39,31 @@ export class Updater {
     this.#starter = modules.starter;
   }
 
-  async update(idOrName: string, asked: HostConfigChanges): Promise<void> {
+  /** Warnings are of what was asked for and can't be had. */
+  async update(idOrName: string, asked: HostConfigChanges): Promise<string[]> {
     const container = this.#parts.containers.find(idOrName);
+    const { machine } = this.#parts;
+    const changes = given(asked, machine);
     await container.lock.run(async () => {
-      const changes = given(asked);
       const before = container.spec.hostConfig;
       const hostConfig: HostConfig = { ...before, ...changes };
-      this.#check(before, hostConfig, changes);
+      this.#check(container, hostConfig, changes);
       if (container.hasProcess) changeLimits(this.#starter.cgroup(container.spec), limitsOf(changes));
       container.updateSpec({ hostConfig });
       emitContainer(this.#parts.events, container, 'update');
     });
+    return asked.BlkioWeight && changes.BlkioWeight === undefined ? [WEIGHT_DISCARDED] : [];
   }
 
-  #check(before: HostConfig, after: HostConfig, changes: HostConfigChanges): void {
+  #check(
+    { id, spec: { hostConfig: before } }: Container,
+    after: HostConfig,
+    changes: HostConfigChanges,
+  ): void {
     if (changes.RestartPolicy) {
       if (before.AutoRemove && changes.RestartPolicy.Name !== 'no')
-        throw new ShoalError(
-          'INVALID_ARGUMENT',
+        throw cannotUpdate(
+          id,
           'Restart policy cannot be updated because AutoRemove is enabled for the container',
         );
       checkPolicy(after);
@@ -62,21 +71,40 @@ export class Updater {
     const { Memory: memory = 0, MemorySwap: swap } = changes;
     const oldSwap = before.MemorySwap ?? 0;
     if (memory > 0 && swap === undefined && oldSwap > 0 && memory > oldSwap)
-      throw new ShoalError(
-        'INTERNAL',
+      throw cannotUpdate(
+        id,
         'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
       );
+    const conflict = bandwidthConflict(before, changes);
+    if (conflict) throw cannotUpdate(id, conflict);
     checkResources(after, this.#parts.machine);
   }
 }
 
+/** A limit in CPUs is kept as a quota: whoever set the one can't change the other. */
+function bandwidthConflict(before: HostConfig, changes: HostConfigChanges): string | undefined {
+  const said = (what: string, other: string): string =>
+    `Conflicting options: ${what} cannot be updated as ${other} has already been set`;
+  if (changes.NanoCpus && before.CpuPeriod) return said('Nano CPUs', 'CPU Period');
+  if (changes.NanoCpus && before.CpuQuota) return said('Nano CPUs', 'CPU Quota');
+  if (changes.CpuPeriod && before.NanoCpus) return said('CPU Period', 'NanoCPUs');
+  if (changes.CpuQuota && before.NanoCpus) return said('CPU Quota', 'NanoCPUs');
+  return undefined;
+}
+
+function cannotUpdate(id: string, why: string): ShoalError {
+  return new ShoalError('INVALID_ARGUMENT', `Cannot update container ${id}: ${why}`);
+}
+
 /** Clients send every field: 0 and '' mean that nothing was said. */
-function given(asked: HostConfigChanges): HostConfigChanges {
+function given(asked: HostConfigChanges, { blockWeight }: Pick<Machine, 'blockWeight'>): HostConfigChanges {
   const entries = Object.entries(asked).filter(([key, value]) => {
+    if (key === 'BlkioWeight' && !blockWeight) return false;
     if (key === 'RestartPolicy') return Boolean((value as HostConfig['RestartPolicy'])?.Name);
     return value !== undefined && value !== null && value !== 0 && value !== '';
   });
-  return Object.fromEntries(entries);
+  const changes: HostConfigChanges = Object.fromEntries(entries);
+  return (changes.PidsLimit ?? 0) < 0 ? { ...changes, PidsLimit: 0 } : changes;
 }
 
 function limitsOf(changes: HostConfigChanges): LimitChanges {
@@ -91,6 +119,6 @@ function limitsOf(changes: HostConfigChanges): LimitChanges {
     ...(period === undefined ? {} : { cpuPeriodUs: period }),
     ...(changes.CpusetCpus === undefined ? {} : { cpusetCpus: changes.CpusetCpus }),
     ...(changes.CpusetMems === undefined ? {} : { cpusetMems: changes.CpusetMems }),
-    ...(changes.PidsLimit ? { pids: changes.PidsLimit < 0 ? -1 : changes.PidsLimit } : {}),
+    ...(typeof changes.PidsLimit === 'number' ? { pids: changes.PidsLimit || -1 } : {}),
   };
 }

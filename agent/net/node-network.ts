@@ -24,6 +24,8 @@ export interface AttachmentRequest {
   readonly mac?: string;
   /** Other names that containers of this network find it by (Docker: aliases). */
   readonly aliases: readonly string[];
+  /** Names by which this container alone finds others on the network: theirs, by alias. */
+  readonly links?: Readonly<Record<string, string>>;
 }
 
 /** `docker run -p`, or a port published in host mode. */

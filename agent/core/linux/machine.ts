@@ -11,6 +11,8 @@ export interface Machine {
   readonly os: string;
   readonly architecture: string;
   readonly cpus: number;
+  /** CPUs and memory nodes that may be used, as the kernel lists them: `0-3`. */
+  readonly usable: { readonly cpus: string; readonly mems: string };
   readonly memoryBytes: number;
   readonly bootId: string;
   /** Capabilities that this process may pass on. */
@@ -32,6 +34,7 @@ export function readMachine(layout: CgroupLayout): Machine {
     os: osName(),
     architecture: process.arch === 'x64' ? 'x86_64' : process.arch === 'arm64' ? 'aarch64' : process.arch,
     cpus: cpus().length,
+    usable: usableSets(layout),
     memoryBytes: totalmem(),
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(),
     capabilities: ownCapabilities(),
@@ -46,6 +49,17 @@ export function readMachine(layout: CgroupLayout): Machine {
 function hasFile({ rootOf }: CgroupLayout, controller: string, file: string): boolean {
   const root = rootOf.get(controller);
   return root !== undefined && existsSync(join(root, file));
+}
+
+/** Where the kernel can't share them out all are usable. */
+function usableSets({ version, roots, rootOf }: CgroupLayout): Machine['usable'] {
+  const folder = version === 2 ? roots[0] : rootOf.get('cpuset');
+  const suffix = version === 2 ? '.effective' : '';
+  const read = (name: string, otherwise: string): string => {
+    const file = join(folder ?? '', `cpuset.${name}${suffix}`);
+    return folder !== undefined && existsSync(file) ? readFileSync(file, 'latin1').trim() : otherwise;
+  };
+  return { cpus: read('cpus', `0-${cpus().length - 1}`), mems: read('mems', '0') };
 }
 
 function osName(): string {

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  type FSWatcher,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
 import { writeFifo } from './fifo.ts';
@@ -16,6 +25,9 @@ export interface RuntimeOpts {
   readonly crun: string;
   readonly conmon: string;
 }
+
+/** conmon makes it in the bundle when the kernel has killed for want of memory. */
+const OOM_FILE = 'oom';
 
 /** How one container is supervised. */
 export interface SupervisionSpec {
@@ -157,7 +169,23 @@ export class Runtime {
 
   /** True when the kernel killed a process of the container for want of memory, as conmon saw it. */
   sawOom(id: string): boolean {
-    return existsSync(join(this.bundle(id), 'oom'));
+    return existsSync(join(this.bundle(id), OOM_FILE));
+  }
+
+  /** Calls `onOom` each time that conmon sees it, from now on and for what it saw before. */
+  watchOom(id: string, onOom: () => void): Disposable {
+    const file = join(this.bundle(id), OOM_FILE);
+    const look = (): void => {
+      if (!existsSync(file)) return;
+      // The next time shows only in a file that is made anew.
+      rmSync(file, { force: true });
+      onOom();
+    };
+    const watcher = watched(this.bundle(id), (name) => {
+      if (name === OOM_FILE) look();
+    });
+    look();
+    return { [Symbol.dispose]: () => watcher?.close() };
   }
 
   /** Tells the container's terminal its size, in characters. False when conmon is gone. */
@@ -208,6 +236,16 @@ function processIn(file: string): ProcessRef | undefined {
   try {
     const pid = Number(readFileSync(file, 'latin1').trim());
     return pid > 0 ? processRef(pid) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined where the machine has no watches left: what is to be seen is then seen at the container's end. */
+function watched(folder: string, onChange: (name: string | null) => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, (_event, name) => onChange(name));
+    return watcher.on('error', () => watcher.close());
   } catch {
     return undefined;
   }

@@ -37,6 +37,23 @@ export function logOptions({ LogConfig }: Pick<HostConfig, 'LogConfig'>): LogKee
   };
 }
 
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  'json-file': [
+    ...['max-size', 'max-file', 'compress', 'mode', 'max-buffer-size'],
+    ...['labels', 'labels-regex', 'env', 'env-regex', 'tag'],
+  ],
+  local: ['max-size', 'max-file', 'compress', 'mode', 'max-buffer-size'],
+};
+
+/** INVALID_ARGUMENT for an option that the driver doesn't have. */
+export function checkLogOptions({ LogConfig }: Pick<HostConfig, 'LogConfig'>): void {
+  const driver = LogConfig?.Type || 'json-file';
+  const known = OPTIONS[driver];
+  const unknown = Object.keys(LogConfig?.Config ?? {}).find((name) => known && !known.includes(name));
+  if (unknown !== undefined)
+    throw new ShoalError('INVALID_ARGUMENT', `unknown log opt '${unknown}' for ${driver} log driver`);
+}
+
 function parseSize(text: string): number {
   const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([bkmg]?)b?$/i.exec(text) ?? [];
   const bytes = Number(number) * (UNITS[unit.toLowerCase()] ?? 1);

@@ -72,7 +72,7 @@ function chooseAttachment(
   const number = firstFree(others.map((on) => on.number));
   if (wanted.mac !== undefined && !MAC.test(wanted.mac))
     throw new ShoalError('INVALID_ARGUMENT', `invalid MAC address ${wanted.mac}`);
-  const common = { networkId: wanted.networkId, number, aliases: wanted.aliases };
+  const common = { networkId: wanted.networkId, number, aliases: wanted.aliases, ...linksOf(wanted) };
   if (others.some((on) => on.networkId === wanted.networkId))
     throw new ShoalError('FORBIDDEN', `the container is on network ${wanted.networkId} already`);
   const local = facts.locals.get(wanted.networkId);
@@ -91,6 +91,12 @@ function firstFree(taken: readonly number[]): number {
   let number = 0;
   while (taken.includes(number)) number++;
   return number;
+}
+
+/** Names say nothing of case. */
+function linksOf({ links = {} }: AttachmentRequest): Pick<AttachmentRecord, 'links'> {
+  const named = Object.entries(links).map(([alias, name]) => [alias.toLowerCase(), name.toLowerCase()]);
+  return named.length === 0 ? {} : { links: Object.fromEntries(named) };
 }
 
 function chooseOverlay(wanted: AttachmentRequest, cluster: NetworkState | undefined) {

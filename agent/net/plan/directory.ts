@@ -59,7 +59,8 @@ export class Directory {
     const wanted = name.toLowerCase();
     for (const on of asker.attachments) {
       const { addresses } = this.#namesOf(on.networkId);
-      const found = addresses.get(wanted) ?? addresses.get(withoutSuffix(wanted, this.#networkName(on)));
+      const lookUp = (asked: string) => addresses.get(on.links?.[asked] ?? asked);
+      const found = lookUp(wanted) ?? lookUp(withoutSuffix(wanted, this.#networkName(on)));
       if (found !== undefined) return [...found];
     }
     return undefined;

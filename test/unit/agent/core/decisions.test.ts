@@ -166,6 +166,16 @@ test('hosts file: localhost, what was added, the container itself', (t) => {
   t.is(hostsFile(spec({}), { host: true, addresses: [] }, '9.9.9.9 it\n'), '9.9.9.9 it\n');
 });
 
+test('hosts file: a hostname of several parts is also known by its first', (t) => {
+  const network = {
+    host: false,
+    addresses: ['10.0.0.2'],
+    links: [{ address: '10.0.0.3', names: ['db', 'x'] }],
+  };
+  const text = hostsFile(spec({}, { Hostname: 'a.b.c' }), network, '');
+  t.true(text.endsWith('10.0.0.3\tdb x\n10.0.0.2\ta.b.c a\n'));
+});
+
 test("resolver: the machine's, without what is out of reach, the user's, or our own", (t) => {
   const machine = 'nameserver 127.0.0.53\nnameserver 1.1.1.1\nsearch a b\noptions edns0\n';
   const network = { host: false, addresses: [] };

@@ -15,6 +15,7 @@ const machine = {
   cgroupVersion: 2,
   swapLimit: true,
   blockWeight: true,
+  usable: { cpus: '0-1', mems: '0' },
   capabilities: new Set(['CAP_CHOWN']),
 } as unknown as Machine;
 const asked = (config: Partial<ContainerConfig>): ContainerConfig => ({ Image: 'x', ...config });

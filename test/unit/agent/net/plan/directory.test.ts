@@ -87,6 +87,18 @@ test('bridges: containers know each other by name and alias, but not on the defa
   t.is(plain.addressesOf(asker, 'name-c'), undefined);
 });
 
+test('links: a name that one container alone calls another by', (t) => {
+  const asker = onBridge('b', '172.18.0.2');
+  const [on] = asker.attachments;
+  if (!on) return t.fail();
+  const linked = { ...asker, attachments: [{ ...on, links: { db: 'name-c' } }] };
+  const other = onBridge('c', '172.18.0.3');
+  const directory = directoryOf(undefined, [linked, other]);
+  t.deepEqual(directory.addressesOf(linked, 'DB'), ['172.18.0.3']);
+  t.deepEqual(directory.addressesOf(linked, 'db.mine'), ['172.18.0.3']);
+  t.is(directory.addressesOf(other, 'db'), undefined);
+});
+
 test('addresses: a task’s first name, and the service of a virtual one', (t) => {
   const directory = directoryOf(webCluster().stateFor(1));
   t.is(directory.nameOf(HERE, '10.0.1.21'), 'Web.2.backend');
