@@ -1,9 +1,10 @@
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import { Wake } from '#proto/base/wake.ts';
-import type { Consensus } from '../consensus/consensus.ts';
+import type { Consensus, MemberStatus } from '../consensus/consensus.ts';
 import type { Store } from '../store/view.ts';
 import { type RoleDuties, roleDuties } from './roles.ts';
+import { replacement } from './spares.ts';
 
 export interface RoleKeeperModules {
   readonly store: Pick<Store, 'view' | 'update' | 'subscribe'>;
@@ -41,11 +42,25 @@ export async function keepRoles(modules: RoleKeeperModules, signal: AbortSignal)
   }
 }
 
-async function doDuties({ store, consensus }: RoleKeeperModules): Promise<void> {
+async function doDuties(modules: RoleKeeperModules): Promise<void> {
+  const { store, consensus } = modules;
   const { self, members } = await consensus.status();
   const duties = roleDuties(store.view(), members, self.raftId);
   if (duties.changes.length > 0) await store.update({ changes: duties.changes });
   if (duties.departure !== undefined) await depart(duties.departure, consensus);
+  else await maybeReplace(modules, members);
+}
+
+/** Gives the place of a manager that is lost to a spare. */
+async function maybeReplace(
+  { store, clock, log }: RoleKeeperModules,
+  members: readonly MemberStatus[],
+): Promise<void> {
+  const due = replacement(store.view(), members, clock.wallMs());
+  if (due === undefined) return;
+  const { lost, spare, expects, changes } = due;
+  await store.update({ expects, changes });
+  log.warn('a spare takes the place of a manager that is lost', { lost: lost.id, spare: spare.id });
 }
 
 async function depart(
