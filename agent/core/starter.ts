@@ -22,6 +22,7 @@ import type { LocalNetworks } from './networks.ts';
 import type { EngineParts } from './parts.ts';
 import { publishedPorts } from './ports.ts';
 import { type ContainerSpec, NEVER, timestamp } from './record.ts';
+import { SandboxCloser } from './sandbox-closer.ts';
 
 const SIGKILL = 9;
 const END_WAIT_MS_MAX = 10_000;
