@@ -73,6 +73,7 @@ function optionsOf(query: URLSearchParams): Omit<BuildOptions, 'auths'> {
     buildArgs: new Map(Object.entries(jsonMap(query, 'buildargs')).filter(isGiven)),
     labels: Object.fromEntries(Object.entries(jsonMap(query, 'labels')).filter(isGiven)),
     noCache: boolQuery(query, 'nocache'),
+    cacheFrom: listOf(query, 'cachefrom'),
     pull: boolQuery(query, 'pull'),
     remove: boolQuery(query, 'rm', true),
     forceRemove: boolQuery(query, 'forcerm'),
@@ -123,28 +124,51 @@ const TEXTS = { cpusetcpus: 'CpusetCpus', cpusetmems: 'CpusetMems', cgroupparent
 
 function hostConfigOf(query: URLSearchParams): Partial<HostConfig> {
   const numbers = Object.entries(NUMBERS).map(
-    ([name, field]) => [field, Number(query.get(name) ?? 0)] as const,
+    ([name, field]) => [field, wholeNumber(query.get(name))] as const,
   );
   const texts = Object.entries(TEXTS).map(([name, field]) => [field, query.get(name) ?? ''] as const);
-  const extraHosts = query.getAll('extrahosts').flatMap((text) => listOf(text));
-  const ulimits = query.get('ulimits') ?? '';
+  const extraHosts = listOf(query, 'extrahosts');
+  const ulimits = listOf<Ulimit>(query, 'ulimits', isUlimit);
   return {
     ...Object.fromEntries([...numbers, ...texts].filter(([, value]) => value !== 0 && value !== '')),
     ...(extraHosts.length > 0 && { ExtraHosts: extraHosts }),
-    ...(ulimits !== '' && { Ulimits: ulimitsOf(ulimits) }),
+    ...(ulimits.length > 0 && { Ulimits: ulimits }),
   };
 }
 
-/** A JSON list, or one item. */
-function listOf(text: string): string[] {
-  return text.startsWith('[') ? (JSON.parse(text) as unknown[]).map(String) : text === '' ? [] : [text];
+/** What is no number counts as not given, as Docker has it. */
+function wholeNumber(text: string | null): number {
+  const value = Number(text ?? 0);
+  return Number.isSafeInteger(value) ? value : 0;
 }
 
-function ulimitsOf(text: string): NonNullable<HostConfig['Ulimits']> {
+type Ulimit = NonNullable<HostConfig['Ulimits']>[number];
+
+function isText(item: unknown): boolean {
+  return typeof item === 'string';
+}
+
+function isUlimit(item: unknown): boolean {
+  const { Name: name, Soft: soft, Hard: hard } = (item ?? {}) as Partial<Ulimit>;
+  return typeof name === 'string' && [soft ?? 0, hard ?? 0].every(Number.isSafeInteger);
+}
+
+/** Items that come as JSON lists, or one at a time. */
+function listOf<T = string>(query: URLSearchParams, name: string, isItem = isText): T[] {
+  const items = query
+    .getAll(name)
+    .filter((text) => text !== '')
+    .flatMap((text): unknown => (/^[[{]|^null$/.test(text) ? parsedJson(text, name) : text));
+  const given = items.filter((item) => item !== null);
+  if (given.every(isItem)) return given as T[];
+  throw new ShoalError('INVALID_ARGUMENT', `error reading ${name} settings`);
+}
+
+function parsedJson(text: string, name: string): unknown {
   try {
-    return JSON.parse(text) as NonNullable<HostConfig['Ulimits']>;
+    return JSON.parse(text);
   } catch (error) {
-    throw new ShoalError('INVALID_ARGUMENT', 'error reading ulimit settings', { cause: error });
+    throw new ShoalError('INVALID_ARGUMENT', `error reading ${name} settings`, { cause: error });
   }
 }
 

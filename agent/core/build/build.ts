@@ -6,6 +6,7 @@ import type { RegistryAuth } from '../engine.ts';
 import type { StoredImage } from '../image/image-table.ts';
 import type { Images } from '../image/images.ts';
 import type { Reference } from '../image/reference.ts';
+import type { CacheSources } from './cache-sources.ts';
 import type { BuildFolders } from './folders.ts';
 import type { BuildArgs } from './language/build-args.ts';
 import type { Dockerfile } from './language/instructions.ts';
@@ -22,6 +23,8 @@ export interface BuildOptions {
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: Readonly<Record<string, string>>;
   readonly noCache: boolean;
+  /** Names of images whose steps count as done, beside none that only this node knows. */
+  readonly cacheFrom: readonly string[];
   /** Asks the registry for newer base images. */
   readonly pull: boolean;
   /** Says that intermediate containers are gone: after steps that went well, or after all. */
@@ -51,6 +54,7 @@ export interface Build {
   readonly dockerfile: Dockerfile;
   readonly args: BuildArgs;
   readonly stages: Stages;
+  readonly cacheSources: CacheSources;
   readonly output: BuildOutput;
   readonly signal: AbortSignal;
   /** Keeps what it makes until it is done. */

@@ -1,9 +1,10 @@
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import { shortId } from '../image/digest.ts';
 import type { StoredImage } from '../image/image-table.ts';
 import { HOST_PLATFORM } from '../image/platform.ts';
 import { familiarName, type Reference, withDefaultTag } from '../image/reference.ts';
 import { type Build, type BuilderModules, type BuildOptions, inWords, randomId } from './build.ts';
+import { CacheSources } from './cache-sources.ts';
 import { prepareContext } from './context.ts';
 import { BuildFolders } from './folders.ts';
 import { BuildArgs } from './language/build-args.ts';
@@ -37,6 +38,7 @@ export async function build(
     dockerfile: forTarget(dockerfile, options),
     args: new BuildArgs(options.buildArgs, platformArgs()),
     stages: new Stages(),
+    cacheSources: new CacheSources(store.table, knownImages(modules, options.cacheFrom)),
     output,
     signal,
     keep: (image) => lease.add(image.id),
@@ -45,6 +47,18 @@ export async function build(
   await output.text(`Successfully built ${shortId(image.id)}\n`);
   for (const tag of options.tags) await tagAs(it, tag, image);
   return image;
+}
+
+/** Those that are not here are left out: a build can do without. */
+function knownImages({ images }: BuilderModules, names: readonly string[]): StoredImage[] {
+  return names.flatMap((name) => {
+    try {
+      return [images.store.find(name)];
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return [];
+      throw error;
+    }
+  });
 }
 
 async function tagAs({ modules, output }: Build, tag: Reference, image: StoredImage): Promise<void> {

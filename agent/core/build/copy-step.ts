@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import { writeLayer } from '../image/write.ts';
+import { download, isRemote } from './download.ts';
 import type { CopyInstruction } from './language/instructions.ts';
 import { copySource } from './sources.ts';
 import type { StageBuild } from './stage-build.ts';
 import type { CopySourceFile } from './tree-copy.ts';
-import type { HashedSource } from './tree-hash.ts';
+import type { HashedSource, HashSource } from './tree-hash.ts';
 import { destinationIn } from './workdir.ts';
 
 interface Found {
@@ -67,20 +68,29 @@ async function findSources(
       hashes.push(`file:${sha256(JSON.stringify([heredoc.name, heredoc.content]))}`);
       continue;
     }
-    if (kind === 'add' && /^(https?|ftp):\/\/|^git@|\.git(#|$)/.test(path)) throw remote(path);
-    for (const found of await hashed(stage, { root, path, isContext: from === undefined }, name)) {
-      files.push({ root, path: found.path });
+    const isElsewhere = kind === 'add' && isRemote(path);
+    const source: HashSource = isElsewhere
+      ? await fetched(stage, path)
+      : { root, path, isContext: from === undefined };
+    for (const found of await hashed(stage, source, name)) {
+      files.push({ root: source.root, path: found.path, asIs: isElsewhere });
       hashes.push(found.hash);
     }
   }
   return { files, hashes };
 }
 
-function remote(path: string): ShoalError {
-  return new ShoalError(
-    'NOT_IMPLEMENTED',
-    `ADD failed: ${path}: remote sources are not supported by this builder: fetch it in a RUN step, or put it in the context`,
-  );
+/** A file from elsewhere, in a folder of its own. It is looked at again in each build: only its content tells whether it is new. */
+async function fetched({ it }: StageBuild, url: string): Promise<HashSource> {
+  const folder = it.folders.fresh('download');
+  const { progress } = it.output;
+  const { name } = await download(url, { folder, progress, signal: it.signal });
+  return { root: folder, path: literally(name), isContext: false };
+}
+
+/** A name that is no pattern. */
+function literally(name: string): string {
+  return /[*?[]/.test(name) ? name.replace(/[*?[\\]/g, '\\$&') : name;
 }
 
 async function hashed(

@@ -35,10 +35,15 @@ export class BuildFolders implements AsyncDisposable {
   }
 
   #make(kind: string): string {
-    this.#serial += 1;
-    const path = join(this.#root, `${kind}${this.#serial}`);
+    const path = this.fresh(kind);
     mkdirSync(path, { mode: 0o755 });
     return path;
+  }
+
+  /** A name for a folder that nobody has yet. */
+  fresh(kind: string): string {
+    this.#serial += 1;
+    return join(this.#root, `${kind}${this.#serial}`);
   }
 
   /** The layers of an image, top first; for no image an empty one. */

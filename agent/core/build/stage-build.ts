@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { StoredImage } from '../image/image-table.ts';
 import type { RunConfig } from '../image/oci.ts';
-import { type NewLayer, withoutEmpty, writeImage } from '../image/write.ts';
+import { type NewImage, type NewLayer, withoutEmpty, writeImage } from '../image/write.ts';
 import type { Build } from './build.ts';
 import { environmentOf } from './changes.ts';
 import type { Environment } from './language/shell-words.ts';
@@ -57,9 +57,7 @@ export class StageBuild {
   /** Goes on with the image of an earlier build that did the same from here; false when there is none. */
   async fromCache(command: readonly string[]): Promise<boolean> {
     if (this.#isNew || this.it.options.noCache) return false;
-    const key = this.#keyOf(command);
-    const { table } = this.it.modules.images.store;
-    const found = table.images().find(({ cacheKey, removed }) => cacheKey === key && !removed);
+    const found = this.#knownHere(command) ?? (await this.#knownToSources(command));
     if (!found) {
       this.#isNew = true;
       return false;
@@ -69,17 +67,47 @@ export class StageBuild {
     return true;
   }
 
+  /** Where other images were named, only what led to them counts. */
+  #knownHere(command: readonly string[]): StoredImage | undefined {
+    const { modules, cacheSources } = this.it;
+    const key = this.#keyOf(command);
+    const found = modules.images.store.table
+      .images()
+      .find(({ cacheKey, removed }) => cacheKey === key && !removed);
+    return found && (cacheSources.isEmpty || cacheSources.cameFrom(found)) ? found : undefined;
+  }
+
+  async #knownToSources(command: readonly string[]): Promise<StoredImage | undefined> {
+    const step = this.it.cacheSources.step(this.image, command.join(' '));
+    if (!step) return undefined;
+    if (step.isLast) return await this.#remember(command, step.image);
+    const { history, layer } = step;
+    return await this.#write(command, { layer, history, created: history.created });
+  }
+
+  /** An image from elsewhere that turned out to be what this step leads to is found here from now on. */
+  async #remember(command: readonly string[], image: StoredImage): Promise<StoredImage> {
+    if (image.cacheKey !== undefined) return image;
+    const parent = this.image?.id;
+    const known = { ...image, cacheKey: this.#keyOf(command), ...(parent !== undefined && { parent }) };
+    await this.it.modules.images.store.table.change((edit) => edit.put(known));
+    return known;
+  }
+
   /** Makes the image of a step that has been done. */
   async commit(command: readonly string[], layer?: NewLayer): Promise<void> {
-    const { author, run } = this.config;
-    const image = await writeImage(this.it.modules.images.store, {
-      base: this.image,
-      layer,
-      run,
-      history: { created_by: command.join(' '), ...(author !== '' && { author }) },
-      cacheKey: this.#keyOf(command),
-    });
-    this.#go(image);
+    const { author } = this.config;
+    const history = { created_by: command.join(' '), ...(author !== '' && { author }) };
+    this.#go(await this.#write(command, { layer, history }));
+  }
+
+  async #write(
+    command: readonly string[],
+    made: Pick<NewImage, 'layer' | 'history' | 'created'>,
+  ): Promise<StoredImage> {
+    const { modules } = this.it;
+    const cacheKey = this.#keyOf(command);
+    return await writeImage(modules.images.store, { base: this.image, run: this.run, cacheKey, ...made });
   }
 
   #go(image: StoredImage): void {

@@ -13,7 +13,12 @@ import { pathInRoot } from '../linux/root-path.ts';
 import { type Owner, ownerOf } from './owner.ts';
 
 export type CopySourceFile =
-  | { readonly root: string; readonly path: string }
+  | {
+      readonly root: string;
+      readonly path: string;
+      /** Never unpacked. */
+      readonly asIs?: boolean;
+    }
   /** A heredoc. */
   | { readonly name: string; readonly content: string };
 
@@ -82,7 +87,7 @@ async function copyOne(source: CopySourceFile, copying: Copying): Promise<void> 
   const real = pathInRoot(source.root, source.path);
   const stats = lstatSync(real);
   if (stats.isDirectory()) return copyFolder(real, dest, copying);
-  if (copying.args.unpack && stats.isFile() && (await isArchive(real)))
+  if (copying.args.unpack && !source.asIs && stats.isFile() && (await isArchive(real)))
     return await unpackInto(real, dest, copying);
   const entry = entryOf('', nameOf(real), stats, typeOf(stats));
   const content = entry.type === 'file' ? contentOf(nameOf(real), entry.size) : [];

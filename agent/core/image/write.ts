@@ -22,6 +22,8 @@ export interface NewImage {
   readonly history: Omit<HistoryEntry, 'created' | 'empty_layer'>;
   /** It is a step of a build: found again by this. */
   readonly cacheKey?: string;
+  /** When it was made, unless now. */
+  readonly created?: string | undefined;
 }
 
 /** A layer whose blob is here. */
@@ -86,7 +88,8 @@ function layerOf(packed: { diffId: Digest; digest: Digest; size: number }): NewL
 /** Writes the documents of an image and makes it known. Hold a lease for its layer, and dispose it afterwards. */
 export async function writeImage(store: ImageStore, image: NewImage): Promise<StoredImage> {
   const { base, layer, cacheKey } = image;
-  const config = configOf(image, new Date(store.modules.clock.wallMs()).toISOString());
+  const created = image.created ?? new Date(store.modules.clock.wallMs()).toISOString();
+  const config = configOf(image, created);
   using lease = store.lease();
   const configBytes = Buffer.from(JSON.stringify(config));
   const configDigest = await putLeased(store, configBytes, lease);

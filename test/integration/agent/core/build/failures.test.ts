@@ -64,9 +64,14 @@ const FAILURES: readonly [what: string, dockerfile: string, message: string | Re
   ['a bad port', 'FROM busybox\nEXPOSE 99999\n', 'invalid containerPort: 99999'],
   ['a bad substitution', 'FROM busybox\nENV A=${}\n', /bad substitution/],
   [
-    'a remote source',
-    'FROM busybox\nADD https://x.example/y /\n',
-    /^ADD failed: https:\/\/x\.example\/y: remote sources are not supported/,
+    'a repository as source',
+    'FROM busybox\nADD git@x.example:y.git /\n',
+    /^ADD failed: git@x\.example:y\.git: only http and https sources are supported/,
+  ],
+  [
+    'a source where nobody listens',
+    'FROM busybox\nADD http://127.0.0.1:1/y /\n',
+    'ADD failed: Get "http://127.0.0.1:1/y": dial tcp 127.0.0.1:1: connect: connection refused',
   ],
   ['two stages of one name', 'FROM busybox AS a\nFROM busybox AS a\n', 'a stage name already used'],
   ['nothing at all in the image', 'FROM scratch\n', 'No image was generated. Is your Dockerfile empty?'],

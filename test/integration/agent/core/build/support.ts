@@ -225,6 +225,7 @@ export const DEFAULTS: BuildOptions = {
   buildArgs: new Map(),
   labels: {},
   noCache: false,
+  cacheFrom: [],
   pull: false,
   remove: true,
   forceRemove: false,
