@@ -2,8 +2,8 @@ import type { ServiceId } from '#proto/types/ids.ts';
 import type { Change, Expectation } from '../store/changes.ts';
 import type { Store, StoreView } from '../store/view.ts';
 
-/** Changes in one entry: well below the bytes that an entry may have. */
-const CHANGES_MAX = 2_000;
+/** Changes in one entry: well below the bytes that an entry may have, and applied within some milliseconds. */
+const CHANGES_MAX = 1_000;
 
 /**
  * Writes a plan that was made from `view`, and resolves when this manager has applied it. A long one goes in several

@@ -10,6 +10,8 @@ import type { Settled, StoreMachine } from './machine.ts';
 export interface ProposerOpts {
   /** An entry, and so a transaction. */
   readonly entryBytesMax: number;
+  /** Changes of the transactions that are gathered in one entry: it is applied in one go, which must not take long. */
+  readonly entryChangesMax: number;
   /** Entries proposed and not yet committed; what comes meanwhile waits, and goes together. */
   readonly inFlightMax: number;
   /** Transactions waiting to be proposed. */
@@ -20,6 +22,7 @@ export interface ProposerOpts {
 
 export const PROPOSER_OPTS: ProposerOpts = {
   entryBytesMax: LIMITS.raftEntryBytesMax,
+  entryChangesMax: 1_000,
   inFlightMax: 4,
   waitingMax: LIMITS.proposalsWaitingMax,
   waitingBytesMax: LIMITS.raftInflightBytesMax,
@@ -37,6 +40,7 @@ export interface ProposerModules {
 interface Waiter {
   readonly serial: number;
   readonly bytes: Uint8Array;
+  readonly changes: number;
   /** From here on it may be committed, whatever we hear. */
   proposed: boolean;
   readonly settle: (result: number | ShoalError) => void;
@@ -75,7 +79,7 @@ export class Proposer {
     const bytes = encodeTransaction({ ...transaction, proposer: this.#name, serial });
     this.#refuseTooMuch(bytes.length);
     return new Promise((resolve, reject) => {
-      this.#enqueue(serial, bytes, (result) =>
+      this.#enqueue({ serial, bytes, changes: transaction.changes.length }, (result) =>
         typeof result === 'number' ? resolve(result) : reject(result),
       );
     });
@@ -115,13 +119,16 @@ export class Proposer {
       );
   }
 
-  #enqueue(serial: number, bytes: Uint8Array, done: (result: number | ShoalError) => void): void {
+  #enqueue(
+    given: Pick<Waiter, 'serial' | 'bytes' | 'changes'>,
+    done: (result: number | ShoalError) => void,
+  ): void {
+    const { serial, bytes } = given;
     const cancelTimeout = this.#modules.clock.timer(this.#opts.timeoutMs, () =>
       waiter.settle(lostSight(waiter, `the swarm did not commit it within ${this.#opts.timeoutMs} ms`)),
     );
     const waiter: Waiter = {
-      serial,
-      bytes,
+      ...given,
       proposed: false,
       settle: (result) => {
         if (!this.#waiters.delete(serial)) return;
@@ -157,13 +164,17 @@ export class Proposer {
     }
   }
 
-  /** As much as fits one entry, in order. */
+  /** As much as fits one entry, in order; a transaction of any number of changes fits alone. */
   #takeBatch(): Waiter[] {
+    const { entryBytesMax, entryChangesMax } = this.#opts;
     let entryBytes = ENTRY_HEADER_BYTES;
+    let entryChanges = 0;
     let count = 0;
-    for (const { bytes } of this.#queue) {
-      if (entryBytes + bytes.length > this.#opts.entryBytesMax) break;
+    for (const { bytes, changes } of this.#queue) {
+      const isFull = entryBytes + bytes.length > entryBytesMax || entryChanges + changes > entryChangesMax;
+      if (isFull && count > 0) break;
       entryBytes += bytes.length;
+      entryChanges += changes;
       count++;
     }
     this.#queuedBytes -= entryBytes - ENTRY_HEADER_BYTES;

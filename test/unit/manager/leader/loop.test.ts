@@ -341,7 +341,7 @@ test('loop: a plan longer than an entry goes in several', async (t) => {
   const led = await lead({}, [web(1_500)]);
   t.is(tasks(led).length, 1_500);
   t.true(tasks(led).every(({ status }) => status.state === TaskState.Assigned));
-  t.is(led.opened.log.entries.length, 4);
+  t.is(led.opened.log.entries.length, 6);
   await led.stop();
 });
 

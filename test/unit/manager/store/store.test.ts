@@ -74,6 +74,13 @@ test('update: an entry never grows over its bound', async (t) => {
   for (const { data } of opened.log.entries) t.true(data.length <= entryBytesMax);
 });
 
+test('update: an entry takes no more changes than can be applied in one go, but for one transaction alone', async (t) => {
+  const opened = openTestStore({ proposer: { entryChangesMax: 3 } });
+  const large = { changes: Array.from({ length: 5 }, () => one.changes).flat() };
+  await Promise.all([one, one, one, one, large, one].map((each) => opened.store.update(each)));
+  t.deepEqual(batchesOf(opened), [3, 1, 1, 1]);
+});
+
 test('update: one too large for an entry is refused before it is proposed', async (t) => {
   const opened = openTestStore();
   const env = ['A'.repeat(LIMITS.raftEntryBytesMax)];
