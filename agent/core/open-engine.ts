@@ -19,7 +19,7 @@ import { Exits } from './exits.ts';
 import { watchHealth } from './health.ts';
 import { tellLinked } from './links.ts';
 import { removeGroupIfEmpty } from './linux/cgroup.ts';
-import { fixHybridCgroups, readCgroupLayout } from './linux/cgroup-layout.ts';
+import { fixHybridCgroups, readCgroupLayout, unfixHybridCgroups } from './linux/cgroup-layout.ts';
 import { closeExecRoot, openExecRoot } from './linux/exec-root.ts';
 import { ExitWatch } from './linux/exit-watch.ts';
 import { readMachine } from './linux/machine.ts';
@@ -208,6 +208,7 @@ function closeDown(
   const group = engineGroup(opts);
   removeGroupIfEmpty(cgroups, group);
   removeGroupIfEmpty(cgroups, dirname(group));
+  unfixHybridCgroups();
 }
 
 /** From now on ends are noticed; those between recovery and here are found by the first look. */

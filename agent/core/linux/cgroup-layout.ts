@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
 import { readMounts } from './mounts.ts';
-import { mount } from './sys.ts';
+import { mount, unmountDetach } from './sys.ts';
 
 const ROOT = '/sys/fs/cgroup';
+/** By this source we know hierarchies that we have mounted. */
+const OURS = 'shoal';
 
 /** How this machine's control groups are laid out. */
 export interface CgroupLayout {
@@ -42,6 +44,30 @@ export function fixHybridCgroups(): void {
     if (controller === '') continue;
     const target = join(ROOT, controller);
     mkdirSync(target, { recursive: true });
-    mount('cgroup', target, 'cgroup', 0, controller);
+    mount(OURS, target, 'cgroup', 0, controller);
+  }
+}
+
+/** What crun says of a machine that was not fixed, or is not any more. */
+export function isHybridRefusal(message: string): boolean {
+  return message.includes('cgroups in hybrid mode not supported');
+}
+
+/** Takes away what fixHybridCgroups() has mounted, unless some container is in it. */
+export function unfixHybridCgroups(): void {
+  for (const { target, source, type } of readMounts()) {
+    if (source !== OURS || type !== 'cgroup' || !target.startsWith(`${ROOT}/`)) continue;
+    if (readdirSync(target, { withFileTypes: true }).some((entry) => entry.isDirectory())) continue;
+    unmountDetach(target);
+    removeUnlessMounted(target);
+  }
+}
+
+/** Daemons that start side by side may each have mounted there. */
+function removeUnlessMounted(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
   }
 }

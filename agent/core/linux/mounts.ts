@@ -5,6 +5,8 @@ export interface MountEntry {
   readonly root: string;
   readonly target: string;
   readonly type: string;
+  /** A device, or whatever name who mounted it gave. */
+  readonly source: string;
   /** Options of the file system itself, not of this mount. */
   readonly superOptions: readonly string[];
   readonly propagation: 'shared' | 'slave' | 'private';
@@ -23,11 +25,12 @@ export function parseMountInfo(text: string): MountEntry[] {
     .map((line) => {
       const [before = '', after = ''] = line.split(' - ');
       const fields = before.split(' ');
-      const [type = '', , options = ''] = after.split(' ');
+      const [type = '', source = '', options = ''] = after.split(' ');
       return {
         root: unescaped(fields[3] ?? ''),
         target: unescaped(fields[4] ?? ''),
         type,
+        source: unescaped(source),
         superOptions: options.split(','),
         propagation: propagationOf(fields.slice(6)),
       };

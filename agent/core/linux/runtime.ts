@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
+import { fixHybridCgroups, isHybridRefusal } from './cgroup-layout.ts';
 import { writeFifo } from './fifo.ts';
 import { unmountIfMounted } from './mounts.ts';
 import { bindReadOnly } from './overlay.ts';
@@ -87,6 +88,16 @@ export class Runtime {
 
   /** Makes the container of a prepared bundle; its process waits for `start`. */
   async create(spec: SupervisionSpec): Promise<Supervised> {
+    try {
+      return await this.#createOnce(spec);
+    } catch (error) {
+      if (!isHybridRefusal((error as Error).message)) throw error;
+      fixHybridCgroups();
+      return await this.#createOnce(spec);
+    }
+  }
+
+  async #createOnce(spec: SupervisionSpec): Promise<Supervised> {
     const bundle = this.bundle(spec.id);
     const line = await this.#spawner.line(
       `cd ${quoted(bundle)}; ${this.#conmonCommand(spec)} 3>&1 </dev/null >/dev/null 2>&1 || ` +

@@ -18,6 +18,7 @@ test('mounts: targets with spaces, file system, options, propagation', (t) => {
       root: '/mnt1',
       target: '/mnt 2',
       type: 'ext3',
+      source: '/dev/root',
       superOptions: ['rw', 'errors=continue'],
       propagation: 'shared',
     },
@@ -25,10 +26,11 @@ test('mounts: targets with spaces, file system, options, propagation', (t) => {
       root: '/',
       target: '/sys/fs/cgroup',
       type: 'cgroup',
+      source: 'cgroup',
       superOptions: ['rw', 'cpu', 'cpuacct'],
       propagation: 'private',
     },
-    { root: '/', target: '/x', type: 'tmpfs', superOptions: ['rw'], propagation: 'slave' },
+    { root: '/', target: '/x', type: 'tmpfs', source: 't', superOptions: ['rw'], propagation: 'slave' },
   ]);
 });
 
