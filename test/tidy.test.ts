@@ -110,6 +110,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'agent/core/linux': { sees: ['proto/base', 'proto/types', 'agent/core/linux'], packages: ['koffi'] },
   'agent/net': { sees: ['proto', 'agent'], packages: ['dns-packet', 'ip-address'] },
   'agent/session': { sees: ['proto', 'agent'], packages: ['@peculiar/x509', 'reflect-metadata'] },
+  'agent/api': { sees: ['proto', 'agent'], packages: ['ws'] },
   agent: { sees: ['proto', 'agent'], packages: [] },
   deploy: { sees: ['proto', 'scheduler', 'manager', 'agent', 'deploy'], packages: ['*'] },
   test: { sees: ['proto', 'scheduler', 'manager', 'agent', 'deploy', 'test'], packages: ['*'] },

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { ShoalError } from '#proto/base/errors.ts';
 import { type ApiRequest, boolQuery, type Reply, stream } from '#proto/http/types.ts';
 import type { Container } from '../core/container.ts';
@@ -88,34 +89,64 @@ function detailsOf({ spec }: Container, labels: Readonly<Record<string, string>>
 /** POST /containers/{id}/attach: the container's streams, on the connection itself. */
 export async function attach(engine: Engine, request: ApiRequest): Promise<Reply> {
   const { params, query, version } = request;
-  const { containers } = engine;
-  const container = containers.find(params['id'] as string);
+  const container = engine.containers.find(params['id'] as string);
+  const tty = container.spec.config.Tty ?? false;
+  const wants = joining(query, !tty);
+  join(engine, container, wants, () => request.hijack(streamType(tty, version.minor)));
+  return { kind: 'hijacked' };
+}
+
+/** What of a container's streams a client asks for. */
+export interface Joining {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** What was said before. */
+  readonly logs: boolean;
+  /** What is said from now on. */
+  readonly live: boolean;
+  /** The client tells the streams apart by their frames. */
+  readonly framed: boolean;
+  readonly detachKeys: Buffer;
+}
+
+/** INVALID_ARGUMENT for keys that there are not. */
+export function joining(query: URLSearchParams, framed: boolean): Joining {
+  return {
+    stdin: boolQuery(query, 'stdin'),
+    stdout: boolQuery(query, 'stdout'),
+    stderr: boolQuery(query, 'stderr'),
+    logs: boolQuery(query, 'logs'),
+    live: boolQuery(query, 'stream'),
+    framed,
+    detachKeys: parseDetachKeys(query.get('detachKeys')),
+  };
+}
+
+/** Joins a client to a container. `open` is called when nothing can be refused any more. */
+export function join(engine: Engine, container: Container, wants: Joining, open: () => Duplex): void {
   const { Tty: tty = false, OpenStdin: hasStdin = false } = container.spec.config;
-  const keys = parseDetachKeys(query.get('detachKeys'));
-  const live = boolQuery(query, 'stream');
-  const attachment = live ? containers.attach(container.id) : undefined;
-  const client = request.hijack(streamType(tty, version.minor));
-  const show = async (chunk: Pick<LogRecord, 'stream' | 'data'>): Promise<void> => {
-    if (boolQuery(query, chunk.stream))
-      await writeTo(client, tty ? chunk.data : frame(chunk.stream, chunk.data));
+  const attachment = wants.live ? engine.containers.attach(container.id) : undefined;
+  const client = open();
+  const show = async ({ stream: from, data }: Pick<LogRecord, 'stream' | 'data'>): Promise<void> => {
+    if (wants[from]) await writeTo(client, wants.framed ? frame(from, data) : data);
   };
   client.once('close', () => attachment?.close());
-  if (attachment && hasStdin && boolQuery(query, 'stdin'))
-    void feed(engine, container, attachment, client, tty ? keys : undefined);
+  if (attachment && hasStdin && wants.stdin)
+    void feed(engine, container, attachment, client, tty ? wants.detachKeys : undefined);
   else void pumpInput(client, { write: async () => undefined, end: () => undefined }, undefined);
   void (async () => {
-    if (boolQuery(query, 'logs')) await replay(engine, container, show);
+    if (wants.logs) await replay(engine, container, show);
     if (attachment) for await (const chunk of attachment.output) await show(chunk);
     client.end();
   })().catch(() => client.destroy());
-  return { kind: 'hijacked' };
 }
 
 async function feed(
   engine: Engine,
   container: Container,
   attachment: Attachment,
-  client: ReturnType<ApiRequest['hijack']>,
+  client: Duplex,
   detachKeys: Buffer | undefined,
 ): Promise<void> {
   const sink = { write: (data: Uint8Array) => attachment.write(data), end: () => attachment.endInput() };

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { attachUpgrade } from '#agent/api/attach-socket.ts';
 import { giveBackMemory } from '#agent/core/linux/memory.ts';
 import { serveDashboard } from '#manager/dashboard/server.ts';
 import { systemClock } from '#proto/base/clock.ts';
@@ -57,7 +58,8 @@ async function startNode(
   const routes = api.routes(swarm);
   stack.use(swarm);
   await swarm.resume();
-  stack.use(await serveApi({ listen: opts.hosts.map((host) => listenOf(host, opts)), routes }, { log }));
+  const listen = opts.hosts.map((host) => listenOf(host, opts));
+  stack.use(await serveApi({ listen, routes, upgrade: attachUpgrade(machine) }, { log }));
   await maybeServeDashboard(opts, metrics, swarm, stack);
   stack.use(giveBackWhenResting({ clock: systemClock, cpuMs: cpuMsOfProcess, giveBack }));
   return stack.move();

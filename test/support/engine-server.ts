@@ -1,3 +1,4 @@
+import { attachUpgrade } from '#agent/api/attach-socket.ts';
 import { containerFileRoutes } from '#agent/api/container-files.ts';
 import { containerRoutes } from '#agent/api/containers.ts';
 import { eventRoutes } from '#agent/api/events.ts';
@@ -25,5 +26,8 @@ export function engineRoutes(engine: Engine): Route[] {
 }
 
 export function serveEngine(engine: Engine, listen: readonly Listen[]): Promise<ApiServer> {
-  return serveApi({ listen, routes: engineRoutes(engine) }, { log: nullLog });
+  return serveApi(
+    { listen, routes: engineRoutes(engine), upgrade: attachUpgrade({ engine }) },
+    { log: nullLog },
+  );
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
+import { WebSocket } from 'ws';
 import type { ApiServer } from '#proto/http/server.ts';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
 import { serveEngine } from '#test/support/engine-server.ts';
@@ -206,4 +207,23 @@ for i in $(seq 200); do grep -q up ${clientFolder}/out && break; sleep 0.05; don
 kill -TERM $P; wait $P; echo code=$?; cat ${clientFolder}/out`,
   );
   t.is((await sh(`bash ${script}`)).out, 'code=3\nup\ngot\n');
+});
+
+/** What comes over a WebSocket to the engine until the other side ends it. */
+function overWebSocket(path: string, input: string): Promise<string> {
+  const socket = new WebSocket(`ws+unix://${join(lab.folder, 'd.sock')}:${path}`);
+  const pieces: Buffer[] = [];
+  return new Promise((resolve, reject) => {
+    socket.on('open', () => socket.send(input));
+    socket.on('message', (data: Buffer) => pieces.push(data));
+    socket.on('close', () => resolve(Buffer.concat(pieces).toString()));
+    socket.on('error', reject);
+  });
+}
+
+test('attach over a WebSocket: input goes in, output comes back, and it ends with the container', async (t) => {
+  const id = await lab.run({ Cmd: ['sh', '-c', 'read line; echo got $line'], OpenStdin: true });
+  t.is(await overWebSocket(`/v1.51/containers/${id}/attach/ws?stream=1`, 'this\n'), 'got this\n');
+  const there = overWebSocket('/containers/nosuch/attach/ws?stream=1', '');
+  t.regex((await t.throwsAsync(there))?.message ?? '', /404/);
 });

@@ -150,7 +150,7 @@ test('start: a command that is not there is 127, one that may not be run 126, wi
 test('start: an unknown user is said by name, and nothing is left half-made', async (t) => {
   const id = await lab.create({ Cmd: ['true'], User: 'nosuch' });
   await t.throwsAsync(lab.engine.containers.start(id), { message: /unable to find user nosuch/ });
-  t.is(lab.engine.containers.summary(id).state.Status, 'exited');
+  t.is(lab.engine.containers.summary(id).state.Status, 'created');
   t.false(existsSync(lab.engine.parts.runtime.bundle(id)));
 });
 
