@@ -15,8 +15,10 @@ import {
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
+import { Applying } from './applying.ts';
 import type { DiskQueue } from './disk-queue.ts';
 import { changeMembership, decodeChange, isConfChange, type MembershipHistory } from './membership.ts';
+import type { Soon } from './opts.ts';
 import { Outbox } from './outbox.ts';
 import { pack, toHandOver } from './packed.ts';
 import { Proposals } from './proposals.ts';
@@ -40,6 +42,7 @@ export interface DriverModules {
   readonly node: RawNode;
   readonly history: MembershipHistory;
   readonly disk: DiskQueue;
+  readonly soon: Soon;
   readonly transport: Pick<Transport, 'send'>;
   readonly port: CorePort;
   readonly clock: Clock;
@@ -60,13 +63,6 @@ export interface DriverLeadership {
   readonly leading: boolean;
 }
 
-/** Entries that the main thread has been given and has not applied yet. */
-interface Applying {
-  readonly index: number;
-  readonly bytes: number;
-  readonly responses: readonly Message[];
-}
-
 /**
  * The loop around Raft: it takes in what happens, and carries out what Raft then asks for. Messages go at once, writes a
  * moment later, committed entries to the main thread; nothing here waits.
@@ -77,7 +73,9 @@ export class Driver implements Disposable {
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
   readonly #outbox: Outbox;
-  readonly #applying: Applying[] = [];
+  readonly #applying = new Applying();
+  /** Committed entries that wait for a write to start. */
+  readonly #committed: Message[] = [];
   #turning = false;
   #stopped = false;
   #role: Role = 'follower';
@@ -129,6 +127,7 @@ export class Driver implements Disposable {
     this.run(() => {
       this.#modules.node.tick();
       this.#reads.tick(this.#modules.clock.monotonicMs());
+      if (this.#applying.ask()) this.#modules.port.post({ kind: 'how-far' });
     });
   }
 
@@ -170,12 +169,9 @@ export class Driver implements Disposable {
   /** The main thread has applied everything it was given up to here. */
   applied(index: number): void {
     this.run(() => {
-      let bytes = 0;
-      while (this.#applying.length > 0 && (this.#applying[0] as Applying).index <= index) {
-        const done = this.#applying.shift() as Applying;
-        bytes += done.bytes;
-        for (const response of done.responses) this.#modules.node.step(response);
-      }
+      const done = this.#applying.applied(index);
+      for (const { responses } of done) for (const response of responses) this.#modules.node.step(response);
+      const bytes = done.reduce((sum, given) => sum + given.bytes, 0);
       this.#campaignWhenAlone();
       this.#modules.applied(index, bytes);
     });
@@ -183,6 +179,7 @@ export class Driver implements Disposable {
 
   /** The main thread is given a snapshot that takes the place of everything up to its index. */
   replaced(index: number, term: number): void {
+    this.#handOverAll();
     this.#handed = { index, term };
     const outcomes = this.#proposals.replaced(index, term);
     this.#modules.port.post({ kind: 'outcomes', outcomes });
@@ -190,6 +187,7 @@ export class Driver implements Disposable {
 
   /** This member was removed: nobody tells it any more what is committed. */
   removed(): void {
+    this.#handOverAll();
     this.#modules.port.post({ kind: 'outcomes', outcomes: this.#proposals.abandoned() });
   }
 
@@ -236,7 +234,7 @@ export class Driver implements Disposable {
     for (const { context, index } of ready.readStates) this.#reads.answered(context, index);
     for (const message of ready.messages) {
       if (message.to === LOCAL_APPEND) this.#modules.disk.add(message);
-      else if (message.to === LOCAL_APPLY) this.#handOver(message);
+      else if (message.to === LOCAL_APPLY) this.#maybeHandOver(message);
       else this.#outbox.send(message);
     }
     if (ready.softState !== undefined) this.#role = ready.softState.role;
@@ -254,6 +252,25 @@ export class Driver implements Disposable {
     this.#modules.leadershipChanged(this.#leadership);
   }
 
+  /** A leader's writers wait for what is committed; a follower's leader waits for its disk, so the write goes first. */
+  #maybeHandOver(message: Message): void {
+    const { disk, soon } = this.#modules;
+    this.#committed.push(message);
+    if (this.#role === 'leader' || disk.idle || disk.full) return this.#handOverAll();
+    if (this.#committed.length > 1) return;
+    soon(() =>
+      this.run(() => {
+        this.#handOverAll();
+        this.#noteLeadership(this.#leadership.term, this.#leadership.leader);
+      }),
+    );
+  }
+
+  #handOverAll(): void {
+    for (let next = this.#committed.shift(); next !== undefined; next = this.#committed.shift())
+      this.#handOver(next);
+  }
+
   /** Committed entries go to the main thread; changes of members are made here. */
   #handOver(message: Message): void {
     const entries = message.entries ?? [];
@@ -263,12 +280,11 @@ export class Driver implements Disposable {
     const data = pack(entries.map((entry) => (isConfChange(entry) ? NO_BYTES : entry.data)));
     const firstIndex = (entries[0] as Entry).index;
     const outcomes = this.#proposals.applied(entries);
-    this.#modules.port.post(
-      { kind: 'committed', firstIndex, terms: termRuns(entries), data, outcomes },
-      toHandOver(data),
-    );
     const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-    this.#applying.push({ index: last.index, bytes, responses: message.responses ?? [] });
+    const given = { index: last.index, bytes, responses: message.responses ?? [] };
+    const asks = this.#applying.add(given, changes.length > 0);
+    const terms = termRuns(entries);
+    this.#modules.port.post({ kind: 'committed', firstIndex, terms, data, outcomes, asks }, toHandOver(data));
     this.#handed = { index: last.index, term: last.term };
     this.#modules.committed(entries, changes.length > 0);
   }

@@ -216,7 +216,10 @@ export class Face implements Consensus {
     switch (message.kind) {
       case 'committed':
         this.#apply(message.firstIndex, message.terms, unpack(message.data));
+        if (message.asks) this.#tellApplied();
         return this.#settleProposals(message.outcomes);
+      case 'how-far':
+        return this.#tellApplied();
       case 'outcomes':
         return this.#settleProposals(message.outcomes);
       case 'refused':
@@ -247,8 +250,11 @@ export class Face implements Consensus {
         entries.push({ index: firstIndex + entries.length, term, data: datas[entries.length] as Uint8Array });
     this.#modules.stateMachine.apply(entries);
     this.#applied = firstIndex + entries.length - 1;
-    this.#modules.port.post({ kind: 'applied', index: this.#applied });
     this.#releaseReads();
+  }
+
+  #tellApplied(): void {
+    this.#modules.port.post({ kind: 'applied', index: this.#applied });
   }
 
   #settleProposals(outcomes: Outcomes): void {

@@ -86,7 +86,11 @@ export type OrderedToHost =
       readonly terms: readonly TermRun[];
       readonly data: Packed;
       readonly outcomes: Outcomes;
+      /** Say `applied` when that is done. */
+      readonly asks: boolean;
     }
+  /** Say `applied` for all there was so far. */
+  | { readonly kind: 'how-far' }
   | { readonly kind: 'outcomes'; readonly outcomes: Outcomes }
   /** These proposals never reached the log, or these reads are given up. */
   | {
