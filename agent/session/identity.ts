@@ -2,12 +2,28 @@ import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, ShoalError } from '#proto/base/errors.ts';
+import { lockBox, openBox } from '#proto/base/locked-box.ts';
+import { type Random, systemRandom } from '#proto/base/random.ts';
 import { HeldIdentity } from '#proto/rpc/identity.ts';
 import { identityOf } from '#proto/rpc/tls.ts';
 import type { IdentitySource, PeerIdentity, TlsIdentity } from '#proto/rpc/types.ts';
 import { readJson, removeFile, writeJson } from './files.ts';
 
 const NOBODY: TlsIdentity = { certificate: '', key: '', roots: '' };
+const BOX = 'node identity';
+
+/** A lock on what only a manager may know, which opens with the cluster's key. */
+export interface IdentityLock {
+  /** What opens it. */
+  readonly secret: Uint8Array;
+  /** Kept with the key: what other files of this node are locked with. It stays when `secret` changes. */
+  readonly inner: Uint8Array;
+}
+
+/** As on disk: `key` is in the box where there is one. */
+interface StoredIdentity extends TlsIdentity {
+  readonly locked?: string;
+}
 
 /** When a certificate is valid, wall-clock milliseconds. */
 export interface Validity {
@@ -22,30 +38,68 @@ export interface Validity {
 export class NodeIdentity implements IdentitySource {
   readonly #path: string;
   readonly #held: HeldIdentity;
+  readonly #random: Pick<Random, 'bytes'>;
   /** Writes one after the other. */
   #writing: Promise<unknown> = Promise.resolve();
+  /** Read, and not opened yet. */
+  #closed: StoredIdentity | undefined;
+  #lock: IdentityLock | undefined;
 
-  private constructor(path: string, identity: TlsIdentity) {
+  private constructor(path: string, random: Pick<Random, 'bytes'>) {
     this.#path = path;
-    this.#held = new HeldIdentity(identity);
+    this.#random = random;
+    this.#held = new HeldIdentity(NOBODY);
   }
 
   /** Reads what the last daemon left in `dir`, which is made if need be. */
-  static async open(dir: string): Promise<NodeIdentity> {
+  static async open(dir: string, random: Pick<Random, 'bytes'> = systemRandom): Promise<NodeIdentity> {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     const path = join(dir, 'identity.json');
-    const found = await readJson(path);
-    const identity = new NodeIdentity(path, NOBODY);
-    if (found !== undefined) identity.#held.set(checked(found as TlsIdentity));
+    const found = (await readJson(path)) as StoredIdentity | undefined;
+    const identity = new NodeIdentity(path, random);
+    if (found?.locked !== undefined) identity.#closed = found;
+    else if (found !== undefined) identity.#held.set(checked(found));
     return identity;
   }
 
   /** This node is part of a cluster. */
   get joined(): boolean {
-    return this.#held.current().certificate !== '';
+    return this.isLocked || this.#held.current().certificate !== '';
+  }
+
+  /** It is known who this node is, but not the key that proves it. */
+  get isLocked(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  /** What locks this node's files, while they are locked and open. */
+  get lock(): IdentityLock | undefined {
+    return this.#lock;
+  }
+
+  /** Opens it. UNAUTHENTICATED when it was locked with another secret. */
+  unlock(secret: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#closed === undefined) return;
+      const { certificate, roots, locked = '' } = this.#closed;
+      const { key, inner } = JSON.parse(openBox(secret, BOX, locked)) as { key: string; inner: string };
+      const identity = checked({ certificate, key, roots });
+      this.#lock = { secret, inner: new Uint8Array(Buffer.from(inner, 'base64')) };
+      this.#closed = undefined;
+      this.#held.set(identity);
+    });
+  }
+
+  /** From now on the key is on disk in a box that opens with this lock's secret, or open where there is none. */
+  lockWith(lock: IdentityLock | undefined): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#write(this.current(), lock);
+      this.#lock = lock;
+    });
   }
 
   current(): TlsIdentity {
+    if (this.isLocked) throw new ShoalError('NOT_MANAGER', 'the key of this node is locked');
     if (!this.joined) throw new ShoalError('NOT_MANAGER', 'This node is not part of a swarm');
     return this.#held.current();
   }
@@ -56,7 +110,7 @@ export class NodeIdentity implements IdentitySource {
 
   /** Node, role and cluster, as the certificate says them. */
   peer(): PeerIdentity {
-    return identityOf(this.current().certificate);
+    return identityOf((this.#closed ?? this.current()).certificate);
   }
 
   validity(): Validity {
@@ -78,6 +132,8 @@ export class NodeIdentity implements IdentitySource {
   forget(): Promise<void> {
     return this.#inTurn(async () => {
       await removeFile(this.#path);
+      this.#closed = undefined;
+      this.#lock = undefined;
       this.#held.set(NOBODY);
     });
   }
@@ -85,8 +141,19 @@ export class NodeIdentity implements IdentitySource {
   #change(next: (current: TlsIdentity) => TlsIdentity): Promise<void> {
     return this.#inTurn(async () => {
       const identity = next(this.#held.current());
-      await writeJson(this.#path, identity);
+      await this.#write(identity, this.#lock);
       this.#held.set(identity);
+    });
+  }
+
+  async #write(identity: TlsIdentity, lock: IdentityLock | undefined): Promise<void> {
+    if (lock === undefined) return writeJson(this.#path, identity);
+    const { certificate, key, roots } = identity;
+    const inside = JSON.stringify({ key, inner: Buffer.from(lock.inner).toString('base64') });
+    await writeJson(this.#path, {
+      certificate,
+      roots,
+      locked: lockBox(lock.secret, BOX, inside, this.#random),
     });
   }
 

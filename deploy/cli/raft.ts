@@ -1,7 +1,9 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
+import { NodeIdentity } from '#agent/session/identity.ts';
+import { parseUnlockKey, unlockSecret } from '#manager/ca/unlock-key.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
-import { dumpState } from '#manager/consensus/dump.ts';
+import { type DumpLine, dumpState } from '#manager/consensus/dump.ts';
 import type { Finding } from '#manager/consensus/finding.ts';
 import { verifyState } from '#manager/consensus/verify.ts';
 import { isInUse } from '../node/data-root-lock.ts';
@@ -15,6 +17,7 @@ const RUNNING =
 interface DumpOpts {
   readonly dataRoot: string;
   readonly state?: string;
+  readonly unlockKey?: string;
   readonly json: boolean;
   readonly verify: boolean;
 }
@@ -27,6 +30,7 @@ export function raftCommand(): Command {
     .description('Print what the log and the snapshots of a stopped manager say')
     .option('--data-root <dir>', 'of its daemon', DEFAULT_DATA_ROOT)
     .option('--state <dir>', 'the folder with keys.json itself, such as one that was set aside')
+    .option('--unlock-key <key>', 'of the cluster (SWMKEY-1-…), where its managers lock themselves')
     .option('--json', 'a JSON object for each line', false)
     .option('--verify', 'only check every byte: say what is whole, torn or damaged', false)
     .addHelpText(
@@ -37,7 +41,7 @@ are left out. With --verify the exit code is 1 when something is damaged; what i
     )
     .action((opts: DumpOpts) => {
       if (opts.state === undefined && isInUse(opts.dataRoot)) console.error(RUNNING);
-      return opts.verify ? verify(opts) : dump(opts);
+      return run(opts);
     });
   return raft;
 }
@@ -46,15 +50,27 @@ function stateDirOf({ state, dataRoot }: DumpOpts): string {
   return state ?? join(dataRoot, 'swarm', 'raft');
 }
 
-function dump(opts: DumpOpts): void {
-  const print = opts.json ? jsonOf : textOf;
-  for (const line of dumpState(machineDisk, stateDirOf(opts))) console.log(print(line));
+async function run(opts: DumpOpts): Promise<void> {
+  const stateDir = stateDirOf(opts);
+  const lock = await lockOf(stateDir, opts.unlockKey);
+  if (opts.verify)
+    verify(opts, () => dumpState(machineDisk, stateDir, lock), verifyState(machineDisk, stateDir, lock));
+  else
+    for (const line of dumpState(machineDisk, stateDir, lock))
+      console.log(opts.json ? jsonOf(line) : textOf(line));
 }
 
-function verify(opts: DumpOpts): void {
-  const findings = verifyState(machineDisk, stateDirOf(opts));
+/** What the state is locked with is kept with the node's own key, in the folder above. */
+async function lockOf(stateDir: string, unlockKey: string | undefined): Promise<Uint8Array | undefined> {
+  if (unlockKey === undefined) return undefined;
+  const identity = await NodeIdentity.open(dirname(stateDir));
+  await identity.unlock(unlockSecret(parseUnlockKey(unlockKey)));
+  return identity.lock?.inner;
+}
+
+function verify(opts: DumpOpts, lines: () => Iterable<DumpLine>, findings: readonly Finding[]): void {
   const damaged = findings.some(({ state }) => state === 'damaged');
-  const unknown = damaged ? [] : undecodable(dumpState(machineDisk, stateDirOf(opts)));
+  const unknown = damaged ? [] : undecodable(lines());
   for (const finding of [...findings, ...unknown]) {
     console.log(opts.json ? JSON.stringify(finding) : findingText(finding));
   }

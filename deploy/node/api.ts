@@ -118,7 +118,7 @@ export class NodeApi {
     const current = this.#swarm?.manager;
     if (current !== undefined && this.#manager?.of === current) return this.#manager;
     const { state } = this.#swarm?.info() ?? { state: 'inactive' };
-    if (state === 'inactive') return 'inactive';
+    if (state === 'inactive' || state === 'locked') return state;
     return state === 'active' && !this.#swarm?.isManager ? 'worker' : 'starting';
   }
 }

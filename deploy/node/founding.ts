@@ -1,6 +1,7 @@
 import { newPrivateKey, signingRequest } from '#agent/session/keys.ts';
 import type { InitRequest } from '#manager/api/convert/swarm-requests.ts';
 import { foundCluster } from '#manager/ca/found.ts';
+import { unlockKeyFor } from '#manager/ca/unlock-key.ts';
 import { withAsked } from '#manager/control/cluster.ts';
 import { CLUSTER_DEFAULTS } from '#manager/control/cluster-defaults.ts';
 import { freshNetworks } from '#manager/leader/bootstrap.ts';
@@ -44,6 +45,7 @@ export async function found(
     meshPool: MESH_POOL,
     dataPathPort: request.dataPathPort,
     epoch: 1,
+    ...unlockKeyFor({ spec }, false, modules.random),
   };
   const node = {
     id: nodeId,

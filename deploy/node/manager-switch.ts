@@ -12,6 +12,7 @@ import type { RpcDialer } from '#proto/rpc/types.ts';
 import { textOf } from './addresses.ts';
 import { askToJoin, askToLeave, type RaftCaller } from './join-raft.ts';
 import { type Beginning, controlAddrOf, type ManagerPart, startManager } from './manager.ts';
+import { ManagerLock } from './manager-lock.ts';
 import type { SwarmFolder, SwarmSettings } from './swarm-settings.ts';
 
 export interface ManagerSwitchModules {
@@ -38,6 +39,7 @@ export class ManagerSwitch implements AsyncDisposable {
   readonly #dialer: RpcDialer & AsyncDisposable;
   readonly #stopping = new AbortController();
   #current: ManagerPart | undefined;
+  #lock: ManagerLock | undefined;
   #isLeaving = false;
   #unfollow: () => void = () => undefined;
   /** Starting and stopping, one after the other. */
@@ -64,12 +66,15 @@ export class ManagerSwitch implements AsyncDisposable {
     if (identity.peer().role !== 'manager' || this.#current !== undefined) return;
     const { nodeId } = identity.peer();
     const { listen, raftPort, advertiseHost } = this.#settings;
-    const known = hasRaftState(machineDisk, folder.raft);
+    const lock = identity.lock?.inner;
+    const known = hasRaftState(machineDisk, folder.raft, lock);
     const beginning = asked ?? (known ? ({ start: { kind: 'restart' } } as const) : await this.#askToJoin());
-    const opts = { stateDir: folder.raft, nodeId, listen, raftPort, advertiseHost, beginning };
+    const place = { stateDir: folder.raft, nodeId, listen, raftPort, advertiseHost };
+    const opts = { ...place, beginning, ...(lock && { lock }) };
     const modules = { ...this.#modules, dialer: this.#dialer };
     const manager = await startManager(opts, modules, this.#stopping.signal);
     this.#current = manager;
+    this.#lock = new ManagerLock(folder.raft, { ...this.#modules, store: manager.store });
     this.#watchMembers(manager);
     onStarted?.(manager, this.#dialer);
   }
@@ -98,8 +103,7 @@ export class ManagerSwitch implements AsyncDisposable {
     this.#unfollow();
     this.#stopping.abort(new Error('stopping'));
     await this.#turn;
-    await this.#current?.[Symbol.asyncDispose]();
-    this.#current = undefined;
+    await this.#stop();
     await this.#dialer[Symbol.asyncDispose]();
   }
 
@@ -117,10 +121,21 @@ export class ManagerSwitch implements AsyncDisposable {
   }
 
   async #stepDown(): Promise<void> {
-    if (this.#current === undefined) return;
-    await this.#current[Symbol.asyncDispose]();
+    const { identity, folder } = this.#modules;
+    if (this.#current !== undefined) {
+      await this.#stop();
+      await folder.forgetRaft();
+    }
+    // Only managers are locked.
+    if (identity.lock !== undefined) await identity.lockWith(undefined);
+  }
+
+  async #stop(): Promise<void> {
+    const manager = this.#current;
     this.#current = undefined;
-    await this.#modules.folder.forgetRaft();
+    await this.#lock?.[Symbol.asyncDispose]();
+    this.#lock = undefined;
+    await manager?.[Symbol.asyncDispose]();
   }
 
   /** A manager that is no member of its group any more is none, whatever its certificate still says. */
@@ -146,9 +161,8 @@ export class ManagerSwitch implements AsyncDisposable {
     if (this.#current !== manager || this.#stopping.signal.aborted) return;
     const { folder, log } = this.#modules;
     const wasToBe = manager.store.view().nodes.get(manager.nodeId)?.spec.role;
-    this.#current = undefined;
     try {
-      await manager[Symbol.asyncDispose]();
+      await this.#stop();
       if (wasToBe !== 'manager') await folder.forgetRaft();
       else {
         const aside = await folder.setAsideRaft();

@@ -37,6 +37,8 @@ export interface ManagerOpts {
   /** What the others are told instead of the listening address. */
   readonly advertiseHost: string;
   readonly beginning: Beginning;
+  /** What its keys are locked with, where they are. */
+  readonly lock?: Uint8Array;
 }
 
 /** How a manager comes to be, and what it does before anybody may ask anything of it. */
@@ -137,7 +139,7 @@ function openConsensus(
   machine: StoreMachine,
   modules: ManagerModules,
 ): Promise<Consensus> {
-  const { nodeId, stateDir, beginning, advertiseHost, raftPort, listen } = opts;
+  const { nodeId, stateDir, beginning, advertiseHost, raftPort, listen, lock } = opts;
   const raftAddr = textOf({ host: advertiseHost, port: raftPort });
   return startConsensus(
     {
@@ -146,6 +148,7 @@ function openConsensus(
       listen: { host: listen.host, port: raftPort },
       start: beginning.start,
       forceNewCluster: beginning.forceNewCluster ?? false,
+      ...(lock && { lock }),
     },
     {
       identity: modules.identity,

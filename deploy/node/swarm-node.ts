@@ -16,11 +16,13 @@ import type {
   OperatorLifecycle,
   SwarmLifecycle,
 } from '#manager/api/lifecycle.ts';
+import { refusalOf } from '#manager/api/manager.ts';
+import { unlockSecret } from '#manager/ca/unlock-key.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
 import { aloneChanges } from '#manager/leader/alone.ts';
 import type { Clock } from '#proto/base/clock.ts';
-import { messageOf, ShoalError } from '#proto/base/errors.ts';
+import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Metrics } from '#proto/base/metrics.ts';
 import type { Random } from '#proto/base/random.ts';
@@ -62,6 +64,9 @@ const ALREADY =
 const NOT_PART = 'This node is not part of a swarm';
 const NO_MANAGER =
   'This node is not a swarm manager: only a manager can go on with the swarm alone, with the state it has.';
+const LEAVING_LOCKED =
+  'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.';
+const WRONG_KEY = 'swarm could not be unlocked: invalid key provided';
 const JOIN_TIMEOUT =
   'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.';
 
@@ -142,7 +147,9 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
   recover(asked?: Addresses): Promise<NodeId> {
     return this.#inTurn(async () => {
       const settings = await this.#folder.read();
-      const isManager = this.isManager && hasRaftState(machineDisk, this.#folder.raft);
+      if (this.#identity.isLocked) throw refusalOf('locked');
+      const lock = this.#identity.lock?.inner;
+      const isManager = this.isManager && hasRaftState(machineDisk, this.#folder.raft, lock);
       if (settings === undefined || !isManager) throw new ShoalError('NOT_MANAGER', NO_MANAGER);
       const next = { ...(asked === undefined ? settings : readdressed(settings, asked)), alone: true };
       await this.#folder.write(next);
@@ -186,11 +193,24 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     return this.#inTurn(async () => {
       const standing = this.#standing;
       if (standing === undefined && !this.#identity.joined) throw new ShoalError('NOT_MANAGER', NOT_PART);
+      if (this.#identity.isLocked && !force) throw new ShoalError('UNAVAILABLE', LEAVING_LOCKED);
       if (standing?.manager.current !== undefined && !force) {
         throw new ShoalError('UNAVAILABLE', await leavingManagerText(standing.manager.current.consensus));
       }
       if (standing !== undefined) await this.#takeLeave(standing);
       await this.#abandon();
+    });
+  }
+
+  /** Opens what this manager has on disk, and takes its place. CONFLICT where nothing is locked, UNAUTHENTICATED with another key. */
+  unlock(key: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#identity.isLocked) throw new ShoalError('CONFLICT', 'swarm is not locked');
+      await this.#identity.unlock(unlockSecret(key)).catch((error: unknown) => {
+        throw codeOf(error) === 'UNAUTHENTICATED' ? new ShoalError('UNAUTHENTICATED', WRONG_KEY) : error;
+      });
+      const settings = await this.#folder.read();
+      if (settings !== undefined) await this.#standAsBefore(settings);
     });
   }
 
@@ -218,6 +238,11 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
   async resume(): Promise<void> {
     const settings = await this.#folder.read();
     if (settings === undefined || settings.founding || !this.#identity.joined) return this.#abandon();
+    if (this.#identity.isLocked) {
+      this.#settings = settings;
+      this.#trouble = { state: 'locked' };
+      return;
+    }
     await this.#standAsBefore(settings).catch((error: unknown) => {
       this.#modules.log.error('this node can’t take its place in the swarm', { err: error });
     });

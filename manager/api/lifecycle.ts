@@ -23,6 +23,8 @@ export interface SwarmLifecycle {
   /** Resolves when the node has been let in. */
   join(request: JoinRequest): Promise<void>;
   leave(force: boolean): Promise<void>;
+  /** Opens the state of a manager that is locked, with the cluster's key as the store keeps it. UNAUTHENTICATED with another. */
+  unlock(key: string): Promise<void>;
   info(): LocalSwarmInfo;
 }
 

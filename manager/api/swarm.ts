@@ -1,7 +1,9 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import { type ApiRequest, boolQuery, empty, json, type Reply, type Route } from '#proto/http/types.ts';
 import type { NodeRole } from '#proto/types/states.ts';
+import { formatUnlockKey, parseUnlockKey } from '../ca/unlock-key.ts';
 import type { StoreView } from '../store/view.ts';
+import { decodeBody, object, text } from './convert/fields.ts';
 import { initRequest, joinRequest } from './convert/swarm-requests.ts';
 import { swarmSpecRequest, swarmView } from './convert/swarm-spec.ts';
 import { type Handlers, versionQuery } from './handlers.ts';
@@ -14,8 +16,8 @@ export function swarmRoutes({ reads, writes }: Handlers, modules: ClusterApiModu
     { method: 'POST', path: '/swarm/join', handle: (request) => join(modules, request) },
     { method: 'POST', path: '/swarm/leave', handle: (request) => leave(modules, request) },
     { method: 'POST', path: '/swarm/update', handle: writes(update) },
-    { method: 'GET', path: '/swarm/unlockkey', handle: reads(() => json({ UnlockKey: '' })) },
-    { method: 'POST', path: '/swarm/unlock', handle: () => unlock(modules) },
+    { method: 'GET', path: '/swarm/unlockkey', handle: reads(unlockKey) },
+    { method: 'POST', path: '/swarm/unlock', handle: (request) => unlock(modules, request) },
   ];
 }
 
@@ -41,18 +43,30 @@ async function leave({ lifecycle }: ClusterApiModules, { query }: ApiRequest): P
 async function update({ control }: ManagerParts, request: ApiRequest): Promise<Reply> {
   const { query } = request;
   const version = versionQuery(request, 'swarm');
-  if (boolQuery(query, 'rotateManagerUnlockKey'))
-    throw new ShoalError('NOT_IMPLEMENTED', 'locking managers (autolock) is not supported yet');
-  const roles: NodeRole[] = [
+  const tokens: NodeRole[] = [
     ...(boolQuery(query, 'rotateWorkerToken') ? (['worker'] as const) : []),
     ...(boolQuery(query, 'rotateManagerToken') ? (['manager'] as const) : []),
   ];
-  await control.cluster.update(version, swarmSpecRequest(await request.json<unknown>()), roles);
+  const rotate = { tokens, unlockKey: boolQuery(query, 'rotateManagerUnlockKey') };
+  await control.cluster.update(version, swarmSpecRequest(await request.json<unknown>()), rotate);
   return empty(200);
 }
 
-/** No store is ever locked yet. */
-function unlock(modules: ClusterApiModules): Reply {
-  requireManager(modules);
-  throw new ShoalError('CONFLICT', 'swarm is not locked');
+/** What opens a manager after its restart; empty while none is locked. */
+function unlockKey({ cluster }: StoreView): Reply {
+  return json({ UnlockKey: cluster?.unlockKey === undefined ? '' : formatUnlockKey(cluster.unlockKey) });
 }
+
+/** For a manager whose state is locked: CONFLICT where it is not, or what Docker says of a node that is no manager. */
+async function unlock(modules: ClusterApiModules, request: ApiRequest): Promise<Reply> {
+  const { manager, lifecycle } = modules;
+  if (manager() !== 'locked') {
+    requireManager(modules);
+    throw new ShoalError('CONFLICT', 'swarm is not locked');
+  }
+  const { key = '' } = decodeBody(unlockRequest, await request.json<unknown>());
+  await lifecycle.unlock(parseUnlockKey(key));
+  return empty(200);
+}
+
+const unlockRequest = object<{ readonly key?: string }>({ key: ['UnlockKey', text] });

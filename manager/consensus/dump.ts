@@ -42,8 +42,12 @@ const CHANGE_NAMES = ['add voter', 'remove', 'update', 'add learner'] as const;
  * What a manager's state directory says, as it was written: snapshots, then the log with everything that was overwritten
  * later. Changes nothing; for a manager that does not run. Throws FAILED_PRECONDITION where it is damaged.
  */
-export function* dumpState(disk: Disk, stateDir: string): Generator<DumpLine, void, undefined> {
-  const keys = loadKeys(disk, stateDir);
+export function* dumpState(
+  disk: Disk,
+  stateDir: string,
+  lock?: Uint8Array,
+): Generator<DumpLine, void, undefined> {
+  const keys = loadKeys(disk, stateDir, lock);
   for (const path of snapshotPaths(disk, snapshotDirectory(stateDir))) {
     const { index, term, membership } = withSnapshot(disk, keys, path, (reader) => reader.info);
     yield { kind: 'snapshot', path, index, term, membership };

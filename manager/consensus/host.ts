@@ -24,6 +24,8 @@ export interface ConsensusOpts {
   readonly start: StartOpts;
   /** With `restart`: the other managers are gone for good, this one goes on alone with all that it has. */
   readonly forceNewCluster?: boolean;
+  /** What this manager's keys are locked with, where they are. */
+  readonly lock?: Uint8Array;
   readonly limits?: Partial<ConsensusLimits>;
 }
 
@@ -67,10 +69,10 @@ export async function startConsensus(opts: ConsensusOpts, modules: ConsensusModu
 }
 
 function startWorker(opts: ConsensusOpts, modules: ConsensusModules, port: MessagePort): Worker {
-  const { listen, stateDir, self, start, forceNewCluster = false } = opts;
+  const { listen, stateDir, self, start, forceNewCluster = false, lock } = opts;
   const limits = { ...DEFAULT_LIMITS, ...opts.limits };
   const data: WorkerStart = {
-    opts: { stateDir, self, start, forceNewCluster, limits },
+    opts: { stateDir, self, start, forceNewCluster, limits, ...(lock && { lock }) },
     listen,
     identity: modules.identity.current(),
     port,

@@ -1,4 +1,5 @@
 import { ShoalError } from '#proto/base/errors.ts';
+import { lockBox, openBox } from '#proto/base/locked-box.ts';
 import type { Random } from '#proto/base/random.ts';
 import { type Disk, readWhole, writeAtomically } from './disk.ts';
 
@@ -20,9 +21,21 @@ const FORMAT = 1;
 const SECRET_BYTES = 32;
 const FILE = 'keys.json';
 
+/** Locked keys need a newer Shoal than open ones. */
+const LOCKED_FORMAT = 2;
+const BOX = 'state keys';
+
+interface StoredKey {
+  readonly id: number;
+  /** Base64. */
+  readonly secret: string;
+}
+
+/** Either open, or in a box that a lock of this manager's opens. */
 interface KeyFile {
   readonly format: number;
-  readonly keys: readonly { readonly id: number; readonly secret: string }[];
+  readonly keys?: readonly StoredKey[];
+  readonly locked?: string;
 }
 
 /** A ring of the given keys, the newest last. */
@@ -48,33 +61,74 @@ export function hasKeys(disk: Disk, directory: string): boolean {
 /** Makes the first key of a new state directory, in a file that only its owner can read. */
 export function createKeys(disk: Disk, directory: string, random: Random): KeyRing {
   const key = { id: 1, secret: random.bytes(SECRET_BYTES) };
-  const file: KeyFile = {
-    format: FORMAT,
-    keys: [{ id: key.id, secret: Buffer.from(key.secret).toString('base64') }],
-  };
-  writeAtomically(disk, directory, FILE, Buffer.from(`${JSON.stringify(file)}\n`));
+  writeKeys(disk, directory, [{ id: key.id, secret: Buffer.from(key.secret).toString('base64') }]);
   return keyRing([key]);
 }
 
-/** Reads the keys of a state directory; throws FAILED_PRECONDITION when they are missing or not understood. */
-export function loadKeys(disk: Disk, directory: string): KeyRing {
+/** Whether the keys of a state directory are only read with a lock. */
+export function areLocked(disk: Disk, directory: string): boolean {
   const path = `${directory}/${FILE}`;
-  if (!hasKeys(disk, directory)) {
-    throw refuse(path, 'is missing, and the Raft state beside it cannot be read without it: restore it');
-  }
-  const file = parse(path, readWhole(disk, path).toString());
-  if (file.format > FORMAT)
-    throw refuse(path, `has format ${file.format}, newer than this Shoal's ${FORMAT}`);
-  const [first, ...more] = file.keys.map(({ id, secret }) => ({ id, secret: Buffer.from(secret, 'base64') }));
+  return parse<KeyFile>(path, readWhole(disk, path).toString()).locked !== undefined;
+}
+
+/** From now on the keys are only read with `to`, or by everybody where there is none. `from`: what locks them now. */
+export function relockKeys(
+  disk: Disk,
+  directory: string,
+  { from, to }: { readonly from: Uint8Array | undefined; readonly to: Uint8Array | undefined },
+  random: Pick<Random, 'bytes'>,
+): void {
+  const keys = readKeys(disk, directory, from);
+  writeKeys(disk, directory, keys, to === undefined ? undefined : { lock: to, random });
+}
+
+function writeKeys(
+  disk: Disk,
+  directory: string,
+  keys: readonly StoredKey[],
+  locking?: { readonly lock: Uint8Array; readonly random: Pick<Random, 'bytes'> },
+): void {
+  const file: KeyFile =
+    locking === undefined
+      ? { format: FORMAT, keys }
+      : { format: LOCKED_FORMAT, locked: lockBox(locking.lock, BOX, JSON.stringify(keys), locking.random) };
+  writeAtomically(disk, directory, FILE, Buffer.from(`${JSON.stringify(file)}\n`));
+}
+
+/** Reads the keys of a state directory; throws FAILED_PRECONDITION when they are missing, locked by another lock or not understood. */
+export function loadKeys(disk: Disk, directory: string, lock?: Uint8Array): KeyRing {
+  const stored = readKeys(disk, directory, lock);
+  const [first, ...more] = stored.map(({ id, secret }) => ({ id, secret: Buffer.from(secret, 'base64') }));
   if (first === undefined || [first, ...more].some((key) => key.secret.length !== SECRET_BYTES)) {
-    throw refuse(path, `holds no whole key of ${SECRET_BYTES} bytes: restore it`);
+    throw refuse(`${directory}/${FILE}`, `holds no whole key of ${SECRET_BYTES} bytes: restore it`);
   }
   return keyRing([first, ...more]);
 }
 
-function parse(path: string, text: string): KeyFile {
+function readKeys(disk: Disk, directory: string, lock: Uint8Array | undefined): readonly StoredKey[] {
+  const path = `${directory}/${FILE}`;
+  if (!hasKeys(disk, directory)) {
+    throw refuse(path, 'is missing, and the Raft state beside it cannot be read without it: restore it');
+  }
+  const file = parse<KeyFile>(path, readWhole(disk, path).toString());
+  if (file.format > LOCKED_FORMAT)
+    throw refuse(path, `has format ${file.format}, newer than this Shoal's ${LOCKED_FORMAT}`);
+  if (file.locked === undefined) return file.keys ?? [];
+  if (lock === undefined) throw refuse(path, 'is locked: unlock this manager first');
+  return parse<readonly StoredKey[]>(path, opened(path, lock, file.locked));
+}
+
+function opened(path: string, lock: Uint8Array, box: string): string {
   try {
-    return JSON.parse(text) as KeyFile;
+    return openBox(lock, BOX, box);
+  } catch {
+    throw refuse(path, 'is locked for another node, or damaged: restore the one that belongs to it');
+  }
+}
+
+function parse<T>(path: string, text: string): T {
+  try {
+    return JSON.parse(text) as T;
   } catch {
     // The parser's own message quotes the text, and the text is secret.
     throw refuse(path, 'is no JSON: restore it');

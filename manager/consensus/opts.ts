@@ -56,6 +56,8 @@ export interface CoreOpts {
   readonly start: StartOpts;
   /** With `restart`: the other managers are gone for good, this one goes on alone with all that it has. */
   readonly forceNewCluster?: boolean;
+  /** What this manager's keys are locked with, where they are. */
+  readonly lock?: Uint8Array;
   readonly limits: ConsensusLimits;
   /**
    * How reads are made sure of; `safe` by default. `lease` only where every clock goes right and no process is ever

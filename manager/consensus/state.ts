@@ -32,10 +32,10 @@ export function snapshotDirectory(stateDir: string): string {
 }
 
 /** Whether a manager's Raft state is there, so that it restarts rather than joins. Throws when it is damaged. */
-export function hasRaftState(disk: Disk, stateDir: string): boolean {
+export function hasRaftState(disk: Disk, stateDir: string, lock?: Uint8Array): boolean {
   disk.makeDirectory(logDirectory(stateDir));
   if (!hasKeys(disk, stateDir)) return false;
-  const modules = { disk, keys: loadKeys(disk, stateDir) };
+  const modules = { disk, keys: loadKeys(disk, stateDir, lock) };
   return readWal(logDirectory(stateDir), modules).content.identity !== undefined;
 }
 
@@ -73,9 +73,9 @@ function wantedIdentity({ start, self }: CoreOpts): Identity | undefined {
   return { raftId: start.kind === 'bootstrap' ? 1 : start.raftId, nodeId: self.nodeId };
 }
 
-function openKeys({ stateDir, start }: CoreOpts, { disk, random }: CoreModules): KeyRing {
+function openKeys({ stateDir, start, lock }: CoreOpts, { disk, random }: CoreModules): KeyRing {
   const isNew = !hasKeys(disk, stateDir) && start.kind !== 'restart' && !holdsState(disk, stateDir);
-  return isNew ? createKeys(disk, stateDir, random) : loadKeys(disk, stateDir);
+  return isNew ? createKeys(disk, stateDir, random) : loadKeys(disk, stateDir, lock);
 }
 
 function holdsState(disk: Disk, stateDir: string): boolean {

@@ -9,8 +9,8 @@ import { verifyLog } from './verify-log.ts';
  * Reads every byte of a manager's state directory, and says of each file whether it is whole, and where not. Changes
  * nothing; for a manager that does not run. Throws FAILED_PRECONDITION where the keys can't be read.
  */
-export function verifyState(disk: Disk, stateDir: string): Finding[] {
-  const keys = loadKeys(disk, stateDir);
+export function verifyState(disk: Disk, stateDir: string, lock?: Uint8Array): Finding[] {
+  const keys = loadKeys(disk, stateDir, lock);
   const directory = snapshotDirectory(stateDir);
   const snapshots = snapshotPaths(disk, directory).map((path) => verifySnapshot(path, { disk, keys }));
   const unfinished = disk.list(directory).filter((name) => name.endsWith('.tmp'));

@@ -3,6 +3,7 @@ import type { Random } from '#proto/base/random.ts';
 import type { ClusterSpec } from '#proto/types/specs.ts';
 import type { NodeRole } from '#proto/types/states.ts';
 import { rotatedSecrets } from '../ca/tokens.ts';
+import { unlockKeyFor } from '../ca/unlock-key.ts';
 import type { Store } from '../store/view.ts';
 import { CLUSTER_NAME } from './cluster-defaults.ts';
 import { unstored } from './unstored.ts';
@@ -10,6 +11,13 @@ import { unstored } from './unstored.ts';
 export interface ClusterModules {
   readonly store: Pick<Store, 'view' | 'update'>;
   readonly random: Pick<Random, 'bytes'>;
+}
+
+/** What is to be made anew. */
+export interface Rotations {
+  /** The join tokens of these roles. */
+  readonly tokens: readonly NodeRole[];
+  readonly unlockKey: boolean;
 }
 
 /** The cluster's own settings and join tokens, as users change them. */
@@ -20,17 +28,19 @@ export class ClusterSettings {
     this.#modules = modules;
   }
 
-  /** What is not asked for stays. OUT_OF_SEQUENCE when `version` is not the cluster's; the tokens of `rotate` are new. */
-  async update(version: number, asked: Partial<ClusterSpec>, rotate: readonly NodeRole[]): Promise<void> {
+  /** What is not asked for stays. OUT_OF_SEQUENCE when `version` is not the cluster's; what `rotate` names is new. */
+  async update(version: number, asked: Partial<ClusterSpec>, rotate: Rotations): Promise<void> {
     const { store, random } = this.#modules;
     const { cluster } = store.view();
     if (cluster === undefined) throw new ShoalError('UNAVAILABLE', 'the swarm has no settings yet');
     if (cluster.version !== version) throw new ShoalError('OUT_OF_SEQUENCE', 'update out of sequence');
     const spec = withAsked(cluster.spec, asked);
-    const joinSecrets = rotatedSecrets(cluster, rotate, random);
+    const joinSecrets = rotatedSecrets(cluster, rotate.tokens, random);
+    const { unlockKey: _old, ...rest } = unstored(cluster);
+    const unlockKey = unlockKeyFor({ ...cluster, spec }, rotate.unlockKey, random);
     await store.update({
       expects: [{ table: 'cluster', id: cluster.id, version }],
-      changes: [{ kind: 'putCluster', cluster: { ...unstored(cluster), spec, joinSecrets } }],
+      changes: [{ kind: 'putCluster', cluster: { ...rest, spec, joinSecrets, ...unlockKey } }],
     });
   }
 }
@@ -50,7 +60,6 @@ export function withAsked(current: ClusterSpec, asked: Partial<ClusterSpec>): Cl
   if (spec.heartbeatPeriodNs < 0) throw invalid('heartbeat time period cannot be a negative duration');
   if (spec.taskHistoryPerSlot < 0)
     throw notYet('a task history without end is not supported yet: name a limit');
-  if (spec.autoLockManagers) throw notYet('locking managers (autolock) is not supported yet');
   return spec;
 }
 

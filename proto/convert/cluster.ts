@@ -49,6 +49,7 @@ const flat = shape<Flat, Omit<wire.Cluster, 'stored' | 'workerJoinSecret' | 'man
   meshPool: text,
   dataPathPort: uint32,
   epoch: uint32,
+  unlockKey: optional(text),
 });
 
 /** A cluster as a writer gives it. */

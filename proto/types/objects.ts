@@ -36,6 +36,8 @@ export interface Cluster extends Stored {
   readonly dataPathPort: number;
   /** Counted up when a survivor forces a new cluster; part of derived ids. */
   readonly epoch: number;
+  /** 32 bytes, base64: what opens a manager's keys after its restart. Present while managers lock themselves. */
+  readonly unlockKey?: string;
 }
 
 export interface RootCa {

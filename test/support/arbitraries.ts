@@ -237,7 +237,7 @@ export const anyCluster = object<Cluster>(
     dataPathPort: uint32,
     epoch: uint32,
   },
-  {},
+  { unlockKey: text },
 );
 
 const nodeSelf = object<NodeSelf>(

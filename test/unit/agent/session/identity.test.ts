@@ -99,3 +99,46 @@ test('a node that leaves keeps nothing', async (t) => {
     t.false((await NodeIdentity.open(dir)).joined);
   });
 });
+
+const LOCK = { secret: new Uint8Array(32).fill(1), inner: new Uint8Array(32).fill(2) };
+
+test('locked: the next daemon knows who the node is, and needs the secret for the rest', async (t) => {
+  await inDirectory(async (dir) => {
+    const node = await ca.node('manager');
+    const identity = await NodeIdentity.open(dir);
+    await identity.adopt(node.identity.current());
+    await identity.lockWith(LOCK);
+    t.false((await readFile(join(dir, 'identity.json'), 'utf8')).includes('PRIVATE KEY'));
+    t.deepEqual(identity.current(), node.identity.current(), 'who has it open goes on');
+
+    const again = await NodeIdentity.open(dir);
+    t.true(again.joined && again.isLocked);
+    t.is(again.peer().nodeId, node.nodeId);
+    t.throws(() => again.current(), { message: /is locked/ });
+    await t.throwsAsync(again.unlock(LOCK.inner), { code: 'UNAUTHENTICATED' });
+    t.true(again.isLocked);
+    await again.unlock(LOCK.secret);
+    t.false(again.isLocked);
+    t.deepEqual(again.current(), node.identity.current());
+    t.deepEqual(again.lock, LOCK);
+  });
+});
+
+test('locked: what is adopted later is locked too, with a new secret from then on, and open once that is over', async (t) => {
+  await inDirectory(async (dir) => {
+    const [first, renewed] = [await ca.node('manager'), await ca.node('manager')];
+    const identity = await NodeIdentity.open(dir);
+    await identity.adopt(first.identity.current());
+    await identity.lockWith(LOCK);
+    await identity.adopt(renewed.identity.current());
+    const secret = new Uint8Array(32).fill(3);
+    await identity.lockWith({ ...LOCK, secret });
+    const again = await NodeIdentity.open(dir);
+    await t.throwsAsync(again.unlock(LOCK.secret), { code: 'UNAUTHENTICATED' });
+    await again.unlock(secret);
+    t.deepEqual(again.current(), renewed.identity.current());
+    t.deepEqual(again.lock?.inner, LOCK.inner);
+    await again.lockWith(undefined);
+    t.deepEqual((await NodeIdentity.open(dir)).current(), renewed.identity.current());
+  });
+});

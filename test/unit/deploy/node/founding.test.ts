@@ -2,7 +2,6 @@ import test from 'ava';
 import { found } from '#deploy/node/founding.ts';
 import { type InitRequest, initRequest } from '#manager/api/convert/swarm-requests.ts';
 import { systemClock } from '#proto/base/clock.ts';
-import { codeOf } from '#proto/base/errors.ts';
 import { seededRandom } from '#proto/base/random.ts';
 
 const modules = { clock: systemClock, random: seededRandom(1) };
@@ -21,10 +20,13 @@ test('a swarm begins with what was asked for beside the defaults', async (t) => 
   t.is(cluster?.spec.name, 'default');
 });
 
-test('a swarm is not made without what was asked for', async (t) => {
-  const error = await t.throwsAsync(found(asked({ AutoLockManagers: true }), modules));
-  t.is(codeOf(error), 'NOT_IMPLEMENTED');
-  t.is(error?.message, 'locking managers (autolock) is not supported yet');
+test('a swarm that locks its managers begins with a key, any other with none', async (t) => {
+  const keyOf = async (body: object): Promise<string | undefined> => {
+    const { changes } = await found(asked(body), modules);
+    return changes.find((change) => change.kind === 'putCluster')?.cluster.unlockKey;
+  };
+  t.is(Buffer.from((await keyOf({ AutoLockManagers: true })) ?? '', 'base64').length, 32);
+  t.is(await keyOf({}), undefined);
 });
 
 test('a swarm is not made with settings that could not be updated to', async (t) => {

@@ -57,6 +57,10 @@ class FakeLifecycle implements SwarmLifecycle {
     this.calls.push(['join', request]);
   }
 
+  async unlock(key: string): Promise<void> {
+    this.calls.push(['unlock', key]);
+  }
+
   async leave(force: boolean): Promise<void> {
     this.calls.push(['leave', force]);
   }

@@ -85,7 +85,6 @@ const refused: readonly (readonly [asked: object, status: number, message: RegEx
   ],
   [{ Dispatcher: { HeartbeatPeriod: -1 } }, 400, /^heartbeat time period cannot be a negative duration$/],
   [{ Orchestration: { TaskHistoryRetentionLimit: -1 } }, 501, /not supported yet/],
-  [{ EncryptionConfig: { AutoLockManagers: true } }, 501, /autolock.* is not supported yet/],
   [
     { CAConfig: { ForceRotate: 1 } },
     501,
@@ -156,13 +155,58 @@ test('requests that can not be met are refused before the node hears of them', a
   t.deepEqual(lab.lifecycle.calls, []);
 });
 
-test('nothing is locked yet: there is no key, and nothing to unlock', async (t) => {
+async function unlockKey(lab: ApiLab): Promise<string> {
+  return ((await lab.get('/swarm/unlockkey')).body as { UnlockKey: string }).UnlockKey;
+}
+
+async function setAutolock(lab: ApiLab, on: boolean, query = ''): Promise<void> {
+  const { Version } = await swarm(lab);
+  const body = { EncryptionConfig: { AutoLockManagers: on } };
+  t200(await lab.call('POST', `/swarm/update?version=${Version.Index}${query}`, body));
+}
+
+function t200({ status, body }: { status: number; body: unknown }): void {
+  if (status !== 200) throw new Error(JSON.stringify(body));
+}
+
+test('autolock: there is a key while it is on, the same until it is rotated', async (t) => {
   await using lab = await ApiLab.open();
-  t.deepEqual(await lab.get('/swarm/unlockkey'), { status: 200, body: { UnlockKey: '' } });
-  t.deepEqual(await lab.call('POST', '/swarm/unlock', { UnlockKey: 'x' }), {
+  t.is(await unlockKey(lab), '');
+  await setAutolock(lab, true);
+  const first = await unlockKey(lab);
+  t.regex(first, /^SWMKEY-1-[A-Za-z0-9+/]{43}$/);
+  await setAutolock(lab, true);
+  t.is(await unlockKey(lab), first);
+  await setAutolock(lab, true, '&rotateManagerUnlockKey=true');
+  const second = await unlockKey(lab);
+  t.regex(second, /^SWMKEY-1-/);
+  t.not(second, first);
+  await setAutolock(lab, false);
+  t.is(await unlockKey(lab), '');
+  await setAutolock(lab, false, '&rotateManagerUnlockKey=true');
+  t.is(await unlockKey(lab), '', 'where nothing is locked there is no key to rotate');
+});
+
+test('unlock: only what is locked, and only with what is a key', async (t) => {
+  await using lab = await ApiLab.open();
+  await setAutolock(lab, true);
+  const key = await unlockKey(lab);
+  t.deepEqual(await lab.call('POST', '/swarm/unlock', { UnlockKey: key }), {
     status: 409,
     body: { message: 'swarm is not locked' },
   });
+  lab.noManager = 'inactive';
+  t.is((await lab.call('POST', '/swarm/unlock', { UnlockKey: key })).status, 503);
+  lab.noManager = 'locked';
+  for (const typed of ['', 'x', key.slice(0, -2), key.replace('SWMKEY', 'SWMTKN')]) {
+    t.deepEqual(await lab.call('POST', '/swarm/unlock', { UnlockKey: typed }), {
+      status: 400,
+      body: { message: 'invalid key string' },
+    });
+  }
+  t.deepEqual(lab.lifecycle.calls, []);
+  t.is((await lab.call('POST', '/swarm/unlock', { UnlockKey: key })).status, 200);
+  t.deepEqual(lab.lifecycle.calls, [['unlock', lab.view.cluster?.unlockKey]]);
 });
 
 test('secrets and configs can be looked for; making one is refused', async (t) => {

@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { machineDisk } from '#manager/consensus/disk.ts';
-import { createKeys, hasKeys, loadKeys } from '#manager/consensus/keys.ts';
+import {
+  areLocked,
+  createKeys,
+  type DataKey,
+  hasKeys,
+  loadKeys,
+  relockKeys,
+} from '#manager/consensus/keys.ts';
 import { seededRandom } from '#proto/base/random.ts';
 import { SimDisk } from './support/sim-disk.ts';
 
@@ -12,6 +19,10 @@ function setup() {
   const disk = new SimDisk();
   disk.makeDirectory('state');
   return { disk, random: seededRandom(9) };
+}
+
+function textOf({ id, secret }: DataKey): string {
+  return `${id} ${Buffer.from(secret).toString('hex')}`;
 }
 
 function rewrite(disk: SimDisk, change: (text: string) => string): void {
@@ -46,7 +57,7 @@ test('keys: a file that is missing, broken, cut short or newer is refused, and n
   const refusals: [(text: string) => string, RegExp][] = [
     [(text) => text.slice(0, -4), /is no JSON/],
     [(text) => text.replace(secret, secret.slice(8)), /holds no whole key of 32 bytes/],
-    [(text) => text.replace('"format":1', '"format":2'), /has format 2, newer than/],
+    [(text) => text.replace('"format":1', '"format":3'), /has format 3, newer than/],
   ];
   for (const [change, message] of refusals) {
     let before = '';
@@ -58,4 +69,25 @@ test('keys: a file that is missing, broken, cut short or newer is refused, and n
     t.false(error?.message.includes(secret.slice(0, 8)));
     rewrite(disk, () => before);
   }
+});
+
+test('keys: locked ones open with their lock alone, and are the same as before', (t) => {
+  const { disk, random } = setup();
+  const made = createKeys(disk, 'state', random);
+  const [lock, other] = [random.bytes(32), random.bytes(32)];
+  t.false(areLocked(disk, 'state'));
+  relockKeys(disk, 'state', { from: undefined, to: lock }, random);
+  t.true(areLocked(disk, 'state'));
+  disk.crash(random);
+  t.deepEqual(textOf(loadKeys(disk, 'state', lock).current), textOf(made.current));
+  t.throws(() => loadKeys(disk, 'state'), { message: /is locked: unlock this manager first/ });
+  t.throws(() => loadKeys(disk, 'state', other), { message: /is locked for another node, or damaged/ });
+  const secret = Buffer.from(made.current.secret).toString('base64');
+  disk.edit('state/keys.json', (bytes) => {
+    t.false(Buffer.from(bytes).toString().includes(secret));
+    return bytes;
+  });
+  relockKeys(disk, 'state', { from: lock, to: undefined }, random);
+  t.deepEqual(textOf(loadKeys(disk, 'state').current), textOf(made.current));
+  t.deepEqual(textOf(loadKeys(disk, 'state', other).current), textOf(made.current), 'open keys need no lock');
 });
