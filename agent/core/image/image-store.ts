@@ -5,6 +5,7 @@ import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import { unmountUnder } from '../linux/mounts.ts';
+import { spreadFolders } from '../linux/spread.ts';
 import { BlobStore } from './blobs.ts';
 import type { Digest } from './digest.ts';
 import { type ImageName, ImageTable, platformsOf, readImage, type StoredImage } from './image-table.ts';
@@ -100,6 +101,8 @@ export class ImageStore implements AsyncDisposable {
     for (const folder of [ingest, join(root, 'build')]) await rm(folder, { recursive: true, force: true });
     mkdirSync(ingest, { mode: 0o700 });
     mkdirSync(trash, { recursive: true, mode: 0o700 });
+    mkdirSync(join(root, 'l'), { recursive: true });
+    for (const folder of [join(root, 'l'), ingest]) spreadFolders(folder);
     const blobs = new BlobStore(join(root, 'blobs'), ingest, trash);
     const layers = new LayerStore(join(root, 'l'), trash, { pool });
     const table = await ImageTable.open(root, { blobs, log: modules.log });
