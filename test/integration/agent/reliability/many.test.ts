@@ -1,6 +1,6 @@
 import test from 'ava';
-import { Containers } from '#test/bench/engines/containers.ts';
-import { imageRoot, importImage } from '#test/bench/engines/image.ts';
+import { Containers } from '../../../bench/engines/containers.ts';
+import { imageRoot, importImage } from '../../../bench/engines/image.ts';
 import { LoneDaemon } from '#test/support/lone-daemon.ts';
 import { waitFor } from '#test/support/wait-for.ts';
 
