@@ -41,9 +41,8 @@ interface OpenCall extends Disposable {
 
 /** The library's handler for one method: authorizes, decodes, calls the implementation, and answers. */
 export function serve(method: Method, around: Surroundings): grpc.UntypedHandleCall {
-  if (method.requestStream && method.responseStream) return bidirectional(method, around);
+  if (method.requestStream) return bidirectional(method, around);
   if (method.responseStream) return streaming(method, around);
-  if (method.requestStream) return collecting(method, around);
   return unary(method, around);
 }
 
@@ -53,15 +52,6 @@ function unary(method: Method, around: Surroundings): grpc.handleUnaryCall<Buffe
       using open = begin(method, call, around);
       const request = decodeRequest(method.request, call.request);
       return await untilAborted(Promise.resolve(open.handle(request)), open.info.signal);
-    });
-  };
-}
-
-function collecting(method: Method, around: Surroundings): grpc.handleClientStreamingCall<Buffer, Buffer> {
-  return (call, reply) => {
-    void answer(method, around, reply, async () => {
-      using open = begin(method, call, around);
-      return await untilAborted(Promise.resolve(open.handle(requests(method, call, open))), open.info.signal);
     });
   };
 }
@@ -111,7 +101,7 @@ async function answerStream(
 
 function requests(
   method: Method,
-  call: grpc.ServerReadableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>,
+  call: grpc.ServerDuplexStream<Buffer, Buffer>,
   open: OpenCall,
 ): AsyncIterable<unknown> {
   return received(call, (bytes) => decodeRequest(method.request, bytes), open.info.signal);

@@ -89,7 +89,7 @@ class Channels implements RpcDialer, AsyncDisposable {
   }
 
   client<Name extends ServiceName>(service: Name, addr: string, expect: Expect): Client<Name> {
-    const line = {
+    const route = {
       addr,
       closing: this.#closing.signal,
       open: () => {
@@ -97,7 +97,7 @@ class Channels implements RpcDialer, AsyncDisposable {
         return { client: channel.client, ended: channel.begin() };
       },
     };
-    const calls = methodsOf(service).map((method) => [method.name, invoke(method, line)]);
+    const calls = methodsOf(service).map((method) => [method.name, invoke(method, route)]);
     return Object.fromEntries(calls) as Client<Name>;
   }
 

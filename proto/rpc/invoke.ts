@@ -8,7 +8,7 @@ import { abortReason, received, sendAll } from './streams.ts';
 import type { CallOpts } from './types.ts';
 
 /** Where calls of one client object go. */
-export interface Line {
+export interface Route {
   readonly addr: string;
   /** Aborts when the dialer is disposed. */
   readonly closing: AbortSignal;
@@ -26,32 +26,20 @@ interface Outgoing {
 const asItIs = (bytes: Buffer): Buffer => bytes;
 
 /** The function by which a caller calls one method, as types.ts describes it. */
-export function invoke(method: Method, line: Line): (request: unknown, opts?: CallOpts) => unknown {
-  if (method.requestStream && method.responseStream) {
-    return (requests, opts = {}) => converse(method, line, requests as Source, opts);
+export function invoke(method: Method, route: Route): (request: unknown, opts?: CallOpts) => unknown {
+  if (method.requestStream) {
+    return (requests, opts = {}) => converse(method, route, requests as Source, opts);
   }
-  if (method.responseStream) return (request, opts = {}) => listen(method, line, request, opts);
-  if (method.requestStream) return (requests, opts = {}) => tell(method, line, requests as Source, opts);
-  return (request, opts = {}) => ask(method, line, request, opts);
+  if (method.responseStream) return (request, opts = {}) => listen(method, route, request, opts);
+  return (request, opts = {}) => ask(method, route, request, opts);
 }
 
 /** One request, one answer. */
-function ask(method: Method, line: Line, request: unknown, opts: CallOpts): Promise<unknown> {
+function ask(method: Method, route: Route, request: unknown, opts: CallOpts): Promise<unknown> {
   const options = deadlineOf({ timeoutMs: LIMITS.requestTimeoutMs, ...opts });
-  return answered(method, line, opts, (client, done) => {
+  return answered(method, route, opts, (client, done) => {
     const bytes = method.request.encode(request);
     return client.makeUnaryRequest(method.path, asItIs, asItIs, bytes, new Metadata(), options, done);
-  });
-}
-
-/** A stream of requests, one answer. */
-function tell(method: Method, line: Line, requests: Source, opts: CallOpts): Promise<unknown> {
-  const options = deadlineOf(opts);
-  return answered(method, line, opts, (client, done, limits) => {
-    const call = client.makeClientStreamRequest(method.path, asItIs, asItIs, new Metadata(), options, done);
-    call.on('error', () => undefined);
-    feed(call, requests, method, limits);
-    return call;
   });
 }
 
@@ -59,21 +47,21 @@ type Done = (error: ServiceError | null, answer?: Buffer) => void;
 
 async function answered(
   method: Method,
-  line: Line,
+  route: Route,
   opts: CallOpts,
-  start: (client: Client, done: Done, limits: Limits) => Outgoing,
+  start: (client: Client, done: Done) => Outgoing,
 ): Promise<unknown> {
-  using limits = combined(line, opts);
-  const { client, ended } = line.open();
+  using limits = combined(route, opts);
+  const { client, ended } = route.open();
   try {
     const bytes = await new Promise<Buffer>((resolve, reject) => {
       const done: Done = (error, answer) => (error === null ? resolve(answer as Buffer) : reject(error));
-      const call = start(client, done, limits);
+      const call = start(client, done);
       limits.onAbort(() => call.cancel());
     });
     return decodeAnswer(method, bytes);
   } catch (error) {
-    throw failureOf(error, method, line, limits.signal);
+    throw failureOf(error, method, route, limits.signal);
   } finally {
     ended();
   }
@@ -90,21 +78,21 @@ function feed(call: Writable, requests: Source, method: Method, limits: Limits):
 /** One request, a stream of answers. */
 async function* listen(
   method: Method,
-  line: Line,
+  route: Route,
   request: unknown,
   opts: CallOpts,
 ): AsyncGenerator<unknown> {
-  using limits = combined(line, opts);
+  using limits = combined(route, opts);
   const bytes = method.request.encode(request);
   const options = deadlineOf(opts);
-  const { client, ended } = line.open();
+  const { client, ended } = route.open();
   const call = client.makeServerStreamRequest(method.path, asItIs, asItIs, bytes, new Metadata(), options);
   call.on('error', () => undefined);
   try {
     limits.onAbort(() => call.cancel());
     yield* received(call, (answer) => decodeAnswer(method, answer), limits.signal);
   } catch (error) {
-    throw failureOf(error, method, line, limits.signal);
+    throw failureOf(error, method, route, limits.signal);
   } finally {
     call.cancel();
     ended();
@@ -114,12 +102,12 @@ async function* listen(
 /** Streams both ways, each at its own pace. */
 async function* converse(
   method: Method,
-  line: Line,
+  route: Route,
   requests: Source,
   opts: CallOpts,
 ): AsyncGenerator<unknown> {
-  using limits = combined(line, opts);
-  const { client, ended } = line.open();
+  using limits = combined(route, opts);
+  const { client, ended } = route.open();
   const call = client.makeBidiStreamRequest(method.path, asItIs, asItIs, new Metadata(), deadlineOf(opts));
   call.on('error', () => undefined);
   try {
@@ -127,7 +115,7 @@ async function* converse(
     feed(call, requests, method, limits);
     yield* received(call, (answer) => decodeAnswer(method, answer), limits.signal);
   } catch (error) {
-    throw failureOf(error, method, line, limits.signal);
+    throw failureOf(error, method, route, limits.signal);
   } finally {
     call.cancel();
     ended();
@@ -142,9 +130,9 @@ interface Limits extends Disposable {
 }
 
 /** Everything that can end a call from this side, in one signal that leaves no listener behind. */
-function combined(line: Line, opts: CallOpts): Limits {
+function combined(route: Route, opts: CallOpts): Limits {
   const own = new AbortController();
-  const parents = [line.closing, ...(opts.signal === undefined ? [] : [opts.signal])];
+  const parents = [route.closing, ...(opts.signal === undefined ? [] : [opts.signal])];
   const forward = (event: Event): void => own.abort((event.target as AbortSignal).reason);
   for (const parent of parents) {
     if (parent.aborted) own.abort(parent.reason);
@@ -179,6 +167,6 @@ function decodeAnswer(method: Method, bytes: Buffer): unknown {
 }
 
 /** What the caller is told: why this side ended the call, or else how the other end or the connection did. */
-function failureOf(error: unknown, method: Method, line: Line, signal: AbortSignal): ShoalError {
-  return signal.aborted ? abortReason(signal) : fromStatus(error, `${method.path} at ${line.addr}`);
+function failureOf(error: unknown, method: Method, route: Route, signal: AbortSignal): ShoalError {
+  return signal.aborted ? abortReason(signal) : fromStatus(error, `${method.path} at ${route.addr}`);
 }

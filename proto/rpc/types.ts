@@ -41,11 +41,9 @@ type Method = { request: unknown; response: unknown; requestStream: boolean; res
 
 type Handler<M extends Method> = M extends { requestStream: true; responseStream: true }
   ? (requests: AsyncIterable<M['request']>, call: CallInfo) => AsyncIterable<Input<M['response']>>
-  : M extends { requestStream: true }
-    ? (requests: AsyncIterable<M['request']>, call: CallInfo) => Promise<Input<M['response']>>
-    : M extends { responseStream: true }
-      ? (request: M['request'], call: CallInfo) => AsyncIterable<Input<M['response']>>
-      : (request: M['request'], call: CallInfo) => Promise<Input<M['response']>>;
+  : M extends { responseStream: true }
+    ? (request: M['request'], call: CallInfo) => AsyncIterable<Input<M['response']>>
+    : (request: M['request'], call: CallInfo) => Promise<Input<M['response']>>;
 
 export type ServiceName = keyof Services;
 
@@ -66,11 +64,9 @@ export interface CallOpts {
 
 type Call<M extends Method> = M extends { requestStream: true; responseStream: true }
   ? (requests: AsyncIterable<Input<M['request']>>, opts?: CallOpts) => AsyncIterable<M['response']>
-  : M extends { requestStream: true }
-    ? (requests: AsyncIterable<Input<M['request']>>, opts?: CallOpts) => Promise<M['response']>
-    : M extends { responseStream: true }
-      ? (request: Input<M['request']>, opts?: CallOpts) => AsyncIterable<M['response']>
-      : (request: Input<M['request']>, opts?: CallOpts) => Promise<M['response']>;
+  : M extends { responseStream: true }
+    ? (request: Input<M['request']>, opts?: CallOpts) => AsyncIterable<M['response']>
+    : (request: Input<M['request']>, opts?: CallOpts) => Promise<M['response']>;
 
 /** A service as its client sees it. Failures arrive as ShoalError with the code the server threw. */
 export type Client<Name extends ServiceName> = {

@@ -15,7 +15,6 @@ interface Wire extends AsyncDisposable {
   readonly node: TestNode;
   readonly dispatcher: Client<'Dispatcher'>;
   readonly content: Client<'Content'>;
-  readonly raft: Client<'RaftTransport'>;
   readonly control: Client<'Control'>;
 }
 
@@ -33,7 +32,6 @@ async function wire(): Promise<Wire> {
     node,
     dispatcher: dialer.client('Dispatcher', addr, 'manager'),
     content: dialer.client('Content', addr, 'node'),
-    raft: dialer.client('RaftTransport', addr, 'manager'),
     control: dialer.client('Control', addr, 'manager'),
     [Symbol.asyncDispose]: () => stop.disposeAsync(),
   };
@@ -46,10 +44,6 @@ function contentOf(read: Implementation<'Content'>['read']): Implementation<'Con
 
 function controlOf(call: Implementation<'Control'>['call']): Implementation<'Control'> {
   return { call, readIndex: async () => ({}) };
-}
-
-function raftOf(messages: Implementation<'RaftTransport'>['messages']): Implementation<'RaftTransport'> {
-  return { messages, snapshot: async () => ({}) };
 }
 
 async function fails(
@@ -149,63 +143,63 @@ test('answers: a reader that stops early ends the call at the server', async (t)
   t.true(await ended.promise);
 });
 
-test('requests: a stream is taken in order, no faster than it is read, and answered once', async (t) => {
+test('both ways: requests are taken in order, no faster than they are read', async (t) => {
   await using net = await wire();
   const seen: number[] = [];
   let made = 0;
   const begin = Promise.withResolvers<void>();
-  net.server.add(
-    'RaftTransport',
-    'manager',
-    raftOf(async (requests) => {
+  const reads: Implementation<'Dispatcher'> = {
+    async *session(requests) {
       await begin.promise;
-      for await (const { messages } of requests) seen.push(messages[0]?.term ?? -1);
-      return {};
-    }),
-  );
-  const source = async function* (): AsyncGenerator<object> {
-    for (; made < 2_000; made++) yield { messages: [{ term: made, context: Buffer.alloc(16 * 1024) }] };
+      for await (const { reports } of requests) seen.push(reports?.serial ?? -1);
+      yield {};
+    },
   };
-  const answer = net.raft.messages(source());
+  net.server.add('Dispatcher', 'node', reads);
+  const source = async function* (): AsyncGenerator<object> {
+    for (; made < 2_000; made++)
+      yield { reports: { serial: made, reports: [{ taskId: 'x'.repeat(16 * 1024) }] } };
+  };
+  const answers = Array.fromAsync(net.dispatcher.session(source()));
   for (let previous = -1; previous !== made; ) {
     previous = made;
     await systemClock.sleep(20);
   }
   t.true(made < 400, `${made} messages of 16 KiB were sent to a server that read none`);
   begin.resolve();
-  t.deepEqual({ ...(await answer) }, {});
+  t.is((await answers).length, 1);
   t.deepEqual(
     seen,
     Array.from({ length: 2_000 }, (_, i) => i),
   );
 });
 
-test('requests: when their source fails, the call fails with that', async (t) => {
+test('both ways: when the source of the requests fails, the call fails with that', async (t) => {
   await using net = await wire();
-  net.server.add(
-    'RaftTransport',
-    'manager',
-    raftOf(async (requests) => {
-      for await (const _ of requests);
-      return {};
-    }),
-  );
+  const reads: Implementation<'Dispatcher'> = {
+    async *session(requests) {
+      for await (const _ of requests) yield {};
+    },
+  };
+  net.server.add('Dispatcher', 'node', reads);
   const source = async function* (): AsyncGenerator<object> {
     yield {};
     throw new ShoalError('NOT_FOUND', 'the log is gone');
   };
-  await fails(t, net.raft.messages(source()), 'NOT_FOUND', /^the log is gone$/);
+  const session = Array.fromAsync(net.dispatcher.session(source()));
+  await fails(t, session, 'NOT_FOUND', /^the log is gone$/);
 });
 
-test('requests: a server that answers before they end releases their source', async (t) => {
+test('both ways: a server that ends before the requests do releases their source', async (t) => {
   await using net = await wire();
-  net.server.add(
-    'RaftTransport',
-    'manager',
-    raftOf(async () => ({})),
-  );
+  const ends: Implementation<'Dispatcher'> = {
+    async *session() {
+      yield {};
+    },
+  };
+  net.server.add('Dispatcher', 'node', ends);
   const never = Promise.withResolvers<void>();
-  t.deepEqual({ ...(await net.raft.messages(heldOpen(never.promise))) }, {});
+  t.is((await Array.fromAsync(net.dispatcher.session(heldOpen(never.promise)))).length, 1);
   never.resolve();
 });
 
@@ -261,11 +255,6 @@ test("ending: the caller's signal ends a call of every shape, at both ends", asy
     controlOf((_request, call) => wait('one', call.signal)),
   );
   net.server.add(
-    'RaftTransport',
-    'manager',
-    raftOf((_requests, call) => wait('requests', call.signal)),
-  );
-  net.server.add(
     'Content',
     'node',
     contentOf(async function* (_request, call) {
@@ -282,15 +271,14 @@ test("ending: the caller's signal ends a call of every shape, at both ends", asy
   const never = Promise.withResolvers<void>();
   const calls = [
     net.control.call({}, stop),
-    net.raft.messages(heldOpen(never.promise), stop),
     Array.fromAsync(net.content.read({}, stop)),
     Array.fromAsync(net.dispatcher.session(heldOpen(never.promise), stop)),
   ];
-  while (started.size < 4) await systemClock.sleep(5);
+  while (started.size < 3) await systemClock.sleep(5);
   stop.abort(new Error('enough'));
   for (const call of calls) await fails(t, call, 'CANCELLED', /enough/);
-  while (gone.length < 4) await systemClock.sleep(5);
-  t.deepEqual(gone.toSorted(), ['answers', 'both', 'one', 'requests']);
+  while (gone.length < 3) await systemClock.sleep(5);
+  t.deepEqual(gone.toSorted(), ['answers', 'both', 'one']);
   never.resolve();
 });
 
