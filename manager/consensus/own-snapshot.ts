@@ -5,8 +5,11 @@ import type { CorePort } from './protocol.ts';
 import type { Snapshots, SnapshotWriter } from './snapshots.ts';
 import type { SnapshotInfo } from './wire.ts';
 
-/** Besides the number of entries, what they weigh makes a snapshot due: the log since the last one is in memory. */
-const SNAPSHOT_EVERY_BYTES = 64 * 1024 * 1024;
+/**
+ * Besides the number of entries, what they weigh makes a snapshot due: the log since the last one is in memory, and what
+ * is applied again at a start.
+ */
+const SNAPSHOT_EVERY_BYTES = 32 * 1024 * 1024;
 /** After one that failed, so long passes before the next try. */
 const RETRY_AFTER_MS = 10_000;
 

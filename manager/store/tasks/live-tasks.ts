@@ -40,6 +40,9 @@ export class LiveTasks {
   readonly #keptRows = new Uint32Array(KEPT_OF_SMALL);
   #past = new Past();
   #size = 0;
+  /** The task that was found last. */
+  #lastId = '';
+  #lastRow = 0;
 
   get size(): number {
     return this.#size;
@@ -120,6 +123,7 @@ export class LiveTasks {
     const row = this.#find(id);
     if (row === 0) return;
     const task = this.taskOf(row);
+    this.#remember('', 0);
     this.#past.note(id, task);
     this.found.remove(row);
     this.ids.remove(row);
@@ -178,8 +182,17 @@ export class LiveTasks {
     this.#size += by;
   }
 
+  /** What is looked up is looked up again soon: to read it, to write it. */
   #find(id: string): number {
-    return this.#probe(id) ? this.found.find(PROBE) : 0;
+    if (id === this.#lastId) return this.#lastRow;
+    const row = this.#probe(id) ? this.found.find(PROBE) : 0;
+    if (row !== 0) this.#remember(id, row);
+    return row;
+  }
+
+  #remember(id: string, row: number): void {
+    this.#lastId = id;
+    this.#lastRow = row;
   }
 
   #probe(id: string): boolean {

@@ -59,6 +59,7 @@ const HAS = {
 
 const CONTAINER_ID_BYTES = 32;
 const HEX_ID = /^[0-9a-f]{64}$/;
+const NO_NETWORKS: readonly NetworkAttachment[] = Object.freeze([]);
 
 const writer = new ByteWriter();
 const reader = new ByteReader();
@@ -142,6 +143,9 @@ function readWord(words: Words): string {
   return number === 0 ? reader.text() : words.textOf(number - 1);
 }
 
+/** Whose fields are set one after the other: much faster than spreading objects that may be empty. */
+type Building<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** The task of which this is the head, and its body is in `bytes` from `at` on. Frozen, through and through. */
 export function decodeTask(head: TaskHead, bytes: Buffer, at: number, words: Words): Task {
   reader.restart(bytes, at);
@@ -149,44 +153,44 @@ export function decodeTask(head: TaskHead, bytes: Buffer, at: number, words: Wor
   const version = reader.count();
   const createdAtMs = reader.count();
   const updatedAtMs = createdAtMs + reader.signed();
-  const status = readStatus(flags, head.state, createdAtMs + reader.signed(), words);
-  const { id, serviceId, specVersion, slot, nodeId, desired } = head;
-  return Object.freeze({
+  const { id, serviceId, specVersion, slot, nodeId, desired, state } = head;
+  const status = readStatus(flags, state, createdAtMs + reader.signed(), words);
+  const task: Building<Task> = {
     id,
     serviceId,
-    slot,
-    ...(nodeId === undefined ? {} : { nodeId }),
-    desired,
-    ...readRare(flags),
     specVersion,
+    slot,
+    desired,
     status,
-    networks: readNetworks(words),
+    networks: NO_NETWORKS,
     version,
     createdAtMs,
     updatedAtMs,
-  });
+  };
+  if (nodeId !== undefined) task.nodeId = nodeId;
+  if (flags >= HAS.attempt) readRare(task, flags);
+  task.networks = readNetworks(words);
+  return Object.freeze(task);
 }
 
 function readStatus(flags: number, state: TaskStatus['state'], atMs: number, words: Words): TaskStatus {
-  const message = readWord(words);
-  return Object.freeze({
-    state,
-    atMs,
-    message,
-    ...(flags & HAS.error ? { error: reader.text() } : {}),
-    ...(flags & HAS.startedAt ? { startedAtMs: atMs + reader.signed() } : {}),
-    ...(flags & HAS.container ? { container: readContainer(flags) } : {}),
-    ...(flags & HAS.meshAddr ? { meshAddr: reader.text() } : {}),
-    ...(flags & HAS.ports ? { ports: readPorts() } : {}),
-  });
+  const status: Building<TaskStatus> = { state, atMs, message: readWord(words) };
+  if (flags & HAS.error) status.error = reader.text();
+  if (flags & HAS.startedAt) status.startedAtMs = atMs + reader.signed();
+  if (flags & HAS.container) status.container = readContainer(flags);
+  if (flags & HAS.meshAddr) status.meshAddr = reader.text();
+  if (flags & HAS.ports) status.ports = readPorts();
+  return Object.freeze(status);
 }
 
-function readContainer(flags: number): NonNullable<TaskStatus['container']> {
-  return Object.freeze({
-    id: flags & HAS.containerHex ? reader.hex(CONTAINER_ID_BYTES) : reader.text(),
-    ...(flags & HAS.pid ? { pid: reader.count() } : {}),
-    ...(flags & HAS.exitCode ? { exitCode: reader.signed() } : {}),
-  });
+type Container = NonNullable<TaskStatus['container']>;
+
+function readContainer(flags: number): Container {
+  const id = flags & HAS.containerHex ? reader.hex(CONTAINER_ID_BYTES) : reader.text();
+  const container: Building<Container> = { id };
+  if (flags & HAS.pid) container.pid = reader.count();
+  if (flags & HAS.exitCode) container.exitCode = reader.signed();
+  return Object.freeze(container);
 }
 
 function readPorts(): readonly PortConfig[] {
@@ -194,19 +198,12 @@ function readPorts(): readonly PortConfig[] {
   return Object.freeze(ports.map((port) => Object.freeze(port)));
 }
 
-type Rare = Pick<Task, 'attempt' | 'startAfterMs' | 'leavingVersion' | 'released'>;
-
-function readRare(flags: number): Rare {
-  if (flags < HAS.attempt) return {};
-  return {
-    ...(flags & HAS.attempt ? { attempt: reader.count() } : {}),
-    ...(flags & HAS.startAfter ? { startAfterMs: reader.count() } : {}),
-    ...(flags & HAS.leavingVersion ? { leavingVersion: reader.count() } : {}),
-    ...(flags & (HAS.released | HAS.unreleased) ? { released: (flags & HAS.released) > 0 } : {}),
-  };
+function readRare(task: Building<Task>, flags: number): void {
+  if (flags & HAS.attempt) task.attempt = reader.count();
+  if (flags & HAS.startAfter) task.startAfterMs = reader.count();
+  if (flags & HAS.leavingVersion) task.leavingVersion = reader.count();
+  if (flags & (HAS.released | HAS.unreleased)) task.released = (flags & HAS.released) > 0;
 }
-
-const NO_NETWORKS: readonly NetworkAttachment[] = Object.freeze([]);
 
 function readNetworks(words: Words): readonly NetworkAttachment[] {
   const count = reader.count();
@@ -219,9 +216,12 @@ function readNetworks(words: Words): readonly NetworkAttachment[] {
 function readNetwork(words: Words): NetworkAttachment {
   const networkId = readWord(words) as NetworkId;
   const addressesAndMore = reader.count();
-  const addresses = Array.from({ length: Math.floor(addressesAndMore / 2) }, () => reader.text());
-  const network = { networkId, addresses: Object.freeze(addresses) };
+  const addresses: string[] = [];
+  for (let left = addressesAndMore >> 1; left > 0; left--) addresses.push(reader.text());
+  const network: Building<NetworkAttachment> = { networkId, addresses: Object.freeze(addresses) };
   if (addressesAndMore % 2 === 0) return Object.freeze(network);
-  const aliases = Array.from({ length: reader.count() }, () => readWord(words));
-  return Object.freeze({ ...network, aliases: Object.freeze(aliases) });
+  const aliases: string[] = [];
+  for (let left = reader.count(); left > 0; left--) aliases.push(readWord(words));
+  network.aliases = Object.freeze(aliases);
+  return Object.freeze(network);
 }

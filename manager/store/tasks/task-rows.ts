@@ -11,7 +11,7 @@ import { PageWriter } from './page-writer.ts';
 import type { Past } from './past.ts';
 
 /** Tasks looked at in one go while walking over all of them. */
-const STRIDE_ROWS = 256;
+const STRIDE_ROWS = 512;
 
 /**
  * Tasks as the store has them, in one of two lives: the live table itself, which entries change, or a copy of it, which
