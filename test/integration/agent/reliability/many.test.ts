@@ -1,8 +1,8 @@
 import test from 'ava';
-import { Containers } from '../../../bench/engines/containers.ts';
-import { imageRoot, importImage } from '../../../bench/engines/image.ts';
 import { LoneDaemon } from '#test/support/lone-daemon.ts';
 import { waitFor } from '#test/support/wait-for.ts';
+import { Containers } from '../../../bench/engines/containers.ts';
+import { imageRoot, importImage } from '../../../bench/engines/image.ts';
 
 /** The whole of it is `SHOAL_TEST_MANY=100x10`: so many at once, so many times over. */
 const [AT_ONCE, TIMES] = (process.env['SHOAL_TEST_MANY'] ?? '30x3').split('x').map(Number) as [
