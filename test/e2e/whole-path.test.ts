@@ -153,6 +153,8 @@ async function tellsWhatItDid(t: ExecutionContext, cluster: E2eCluster): Promise
   const logs = await cluster.lines('m1', 'service', 'logs', 'web');
   t.true(logs.length >= REPLICAS.scaled);
   for (const line of logs) t.regex(line, /^web\.[1-6]\.[a-z0-9]{12}@[mw][1-3]\s+\| serving version [12]$/);
+  for (const { name } of cluster.nodes.slice(0, 3))
+    t.deepEqual(await cluster.lines(name, 'service', 'logs', 'client'), [], 'who said nothing has no logs');
   const history = await cluster.lines(
     'm2',
     'service',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { clientOf, down, type LocalCluster, up } from '#deploy/local/cluster.ts';
 import { daemonPid, type LocalNode, signalDaemon, startDaemon } from '#deploy/local/daemon.ts';
+import { namespaceOf } from '#deploy/local/lan.ts';
 import { type DockerAnswer, DockerCli } from './docker-cli.ts';
 import { Footprint } from './footprint.ts';
 import { waitFor } from './wait-for.ts';
@@ -34,7 +35,9 @@ export async function withCluster(
   const footprint = new Footprint(local);
   const folder = mkdtempSync(join(tmpdir(), `shoal-${name}-`));
   try {
-    await scenario(new E2eCluster(local, { docker, folder }));
+    const cluster = new E2eCluster(local, { docker, folder });
+    await waitFor('all nodes are ready', () => cluster.allReady('m1'));
+    await scenario(cluster);
   } catch (error) {
     for (const node of local.nodes) t.log(`${node.name} warned of:\n${lastWarnings(node)}`);
     throw error;
@@ -82,6 +85,11 @@ export class E2eCluster {
     return node;
   }
 
+  /** Name of the node's network namespace. */
+  namespace(node: string): string {
+    return namespaceOf(this.node(node).cluster, node);
+  }
+
   /** `docker ARGS…` on this node, whatever comes of it. */
   try(node: string, ...args: readonly string[]): Promise<DockerAnswer> {
     return this.#docker.run(this.node(node).socket, args);
@@ -121,6 +129,16 @@ export class E2eCluster {
   /** First line of what a published port of this node answers; throws when it doesn't answer 200. */
   ask(node: string, port: number): Promise<string> {
     return firstLine(`http://${this.node(node).address}:${port}/`);
+  }
+
+  /** Every node is ready, every manager reachable, and one of them leads, as this one tells it. */
+  async allReady(seenBy: string): Promise<boolean> {
+    const states = await this.lines(seenBy, 'node', 'ls', '--format', '{{.Status}} {{.ManagerStatus}}');
+    return (
+      states.length === this.nodes.length &&
+      states.every((state) => state.startsWith('Ready') && !state.includes('Unreachable')) &&
+      states.some((state) => state.endsWith('Leader'))
+    );
   }
 
   /** Name of the manager that leads, as this node tells it. */
