@@ -7,7 +7,6 @@ import type { SimTime } from './time.ts';
 
 /** How long a client waits for an answer before it turns to something else. */
 const PATIENCE_MS = 2500;
-const PAUSE_MS_MAX = 120;
 /** Between a client and a manager, each way. */
 const WAY_MS_MAX = 3;
 
@@ -15,6 +14,8 @@ export interface ClientsOpts {
   readonly count: number;
   /** By all together. */
   readonly operationsMax: number;
+  /** Of each, between two operations. */
+  readonly pauseMsMax: number;
 }
 
 export interface ClientsModules {
@@ -54,7 +55,7 @@ export class Clients {
   async #live(client: string): Promise<void> {
     const { time, random, objects } = this.#modules;
     for (;;) {
-      await time.sleep(random.next() * PAUSE_MS_MAX);
+      await time.sleep(random.next() * this.#opts.pauseMsMax);
       if (this.#stopped || this.#numbers >= this.#opts.operationsMax) return;
       await this.#use(client, objects[randomInt(random, objects.length)] as SimObject);
     }
@@ -88,12 +89,14 @@ export class Clients {
     else this.unknown += 1;
   }
 
-  /** Who leads, or believes to; for reads as often anybody. */
+  /** Mostly who leads, for reads as often anybody. Where two believe to lead, one writes and the other one is asked. */
   #chooseManager(kind: Wish<unknown>['kind']): SimManager | undefined {
     const { random, managers } = this.#modules;
     const all = managers().filter(({ life }) => life?.consensus !== undefined);
-    const leaders = all.filter(({ leading }) => leading);
-    const some = leaders.length > 0 && random.next() < (kind === 'read' ? 0.5 : 0.97) ? leaders : all;
+    const leaders = all.filter(({ leading }) => leading).sort((a, b) => b.term - a.term);
+    const dice = random.next();
+    if (leaders.length > 1 && dice < 0.8) return kind === 'read' ? leaders.at(-1) : leaders[0];
+    const some = leaders.length > 0 && dice < (kind === 'read' ? 0.5 : 0.97) ? leaders : all;
     return some[randomInt(random, some.length)];
   }
 

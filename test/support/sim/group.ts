@@ -22,8 +22,9 @@ export interface SimGroupModules {
 }
 
 const STARTS_WITHIN_MS = 20_000;
-/** Clocks differ by no more than this in how fast they go, which leases rest on. */
-const CLOCK_RATE_SPREAD = 0.04;
+/** How much clocks differ in how fast they go; with lease reads they may only a little. */
+const CLOCK_SPREAD = 0.6;
+const CLOCK_SPREAD_WITH_LEASES = 0.04;
 const MEMBERS_MIN = 3;
 /** Beyond those that the group began with. */
 const MEMBERS_MORE_MAX = 2;
@@ -32,7 +33,7 @@ const LEFT_RUNNING_MS_MAX = 500;
 
 /** A group of managers in a simulated world. */
 export class SimGroup {
-  readonly time = new SimTime();
+  readonly time: SimTime;
   readonly truth = new Truth();
   readonly network: SimNetwork;
   readonly managers: SimManager[] = [];
@@ -46,6 +47,7 @@ export class SimGroup {
   constructor(opts: SimGroupOpts, modules: SimGroupModules) {
     this.#opts = opts;
     this.#modules = modules;
+    this.time = new SimTime(modules.random);
     const quiet = { lossChance: 0, doubleChance: 0, lateChance: 0, snapshotBreakChance: 0 };
     this.network = new SimNetwork(
       { delayMsMin: 0.5, delayMsMax: 1.5, ...quiet },
@@ -69,8 +71,7 @@ export class SimGroup {
   }
 
   leader(): SimManager | undefined {
-    const term = (manager: SimManager): number => manager.life?.consensus?.leadership().term ?? 0;
-    return this.managers.filter(({ leading }) => leading).sort((a, b) => term(b) - term(a))[0];
+    return this.managers.filter(({ leading }) => leading).sort((a, b) => b.term - a.term)[0];
   }
 
   /** As the leader has it. */
@@ -183,8 +184,8 @@ export class SimGroup {
   #make(): SimManager {
     this.#named += 1;
     const { random, log } = this.#modules;
-    const spread = (random.next() - 0.5) * CLOCK_RATE_SPREAD;
     const { bug, limits, leaseReads } = this.#opts;
+    const spread = (random.next() - 0.5) * (leaseReads ? CLOCK_SPREAD_WITH_LEASES : CLOCK_SPREAD);
     const name = `m${this.#named}`;
     const manager = new SimManager(
       {

@@ -103,6 +103,11 @@ export class SimManager {
     return this.life?.consensus?.leadership().leading === true;
   }
 
+  /** As far as it knows. */
+  get term(): number {
+    return this.life?.consensus?.leadership().term ?? 0;
+  }
+
   /** Starts the process, or starts it again. Resolves when it is up, or could not come up. */
   async start(start?: StartOpts): Promise<void> {
     this.#start = start ?? this.#start;

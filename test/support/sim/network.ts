@@ -103,7 +103,7 @@ export class SimNetwork {
 
   #endLine(from: Station, to: Station, withinMs = LINE_END_MS_MAX): void {
     const { time, random } = this.#modules;
-    time.after(random.next() * withinMs, () => to.events.lineEnded(from.self.raftId), to.owner);
+    time.after(random.next() ** 2 * withinMs, () => to.events.lineEnded(from.self.raftId), to.owner);
   }
 
   #transport(station: Station): Transport {

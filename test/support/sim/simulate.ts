@@ -5,7 +5,7 @@ import { Clients } from './clients.ts';
 import { SimGroup } from './group.ts';
 import type { Bug } from './manager.ts';
 import { simObjects } from './objects.ts';
-import { Weather } from './weather.ts';
+import { type Trouble, Weather } from './weather.ts';
 
 export interface HistoryOpts {
   readonly seed: number;
@@ -13,6 +13,8 @@ export interface HistoryOpts {
   readonly members?: number | undefined;
   readonly bug?: Bug;
   readonly leaseReads?: boolean;
+  /** What befalls the managers; by default everything, as the seed has it. */
+  readonly troubles?: readonly Trouble[];
   /** Told what happens, line by line. */
   readonly tell?: (line: string) => void;
 }
@@ -22,8 +24,12 @@ export interface HistoryReport {
   readonly seed: number;
   /** What must not be, and was. */
   readonly violation: string | undefined;
-  readonly figures: Readonly<Record<string, number>>;
+  readonly figures: Figures;
 }
+
+export type Figures = Readonly<
+  Record<'leaders' | 'entries' | 'answered' | 'unknown' | 'ends' | 'snapshots' | 'changes', number>
+>;
 
 const STORM_MS = 4000;
 const RECOVERS_WITHIN_MS = 60_000;
@@ -55,12 +61,12 @@ class History {
       { random, note, log: opts.tell === undefined ? nullLog : new TellingLog(note, '') },
     );
     this.#clients = new Clients(
-      { count: 2 + randomInt(random, 5), operationsMax: 250 },
+      { count: 2 + randomInt(random, 5), operationsMax: 250, pauseMsMax: 10 + random.next() * 150 },
       {
         time: this.#group.time,
         random,
         note,
-        objects: simObjects(this.#book),
+        objects: someOf(simObjects(this.#book), random),
         managers: () => this.#group.managers,
       },
     );
@@ -82,16 +88,22 @@ class History {
   async #storm(): Promise<void> {
     const { time, truth, network } = this.#group;
     network.opts = { ...network.opts, ...networkOf(this.#random) };
-    const opts = {
-      everyMsMax: 60 + this.#random.next() * 500,
-      pauses: !this.#leaseReads,
-      membership: this.#random.next() < 0.5,
-    };
+    const everyMsMax = 60 + this.#random.next() * 500;
+    const troubles = this.#opts.troubles ?? this.#troubles();
+    const opts = { everyMsMax, troubles };
     const weather = new Weather(opts, this.#group, this.#random);
     this.#clients.start();
     void weather.run();
     await time.run(time.nowMs + STORM_MS, () => truth.violation !== undefined);
     weather.stop();
+  }
+
+  #troubles(): Trouble[] {
+    const troubles: Trouble[] = ['ends', 'ends', 'cuts', 'cuts', 'disks', 'others'];
+    // A process that hangs loses ticks, which leases rest on.
+    if (!this.#leaseReads) troubles.push('hangs', 'hangs');
+    if (this.#random.next() < 0.5) troubles.push('members');
+    return troubles;
   }
 
   /** Everybody comes to have everything, and the group takes writes. */
@@ -149,7 +161,7 @@ class History {
   #report(): HistoryReport {
     const { truth, network, changes, ends } = this.#group;
     const { answered, unknown } = this.#clients;
-    const figures = {
+    const figures: Figures = {
       leaders: truth.leaders,
       entries: truth.lastApplied,
       answered,
@@ -160,6 +172,12 @@ class History {
     };
     return { seed: this.#opts.seed, violation: truth.violation, figures };
   }
+}
+
+/** The fewer there are, the more they are fought over. */
+function someOf<T>(all: readonly T[], random: Random): readonly T[] {
+  const some = all.filter(() => random.next() < 0.5);
+  return some.length > 0 ? some : all;
 }
 
 function limitsOf(random: Random) {

@@ -1,7 +1,8 @@
 import { type Clock, sleepOn } from '#proto/base/clock.ts';
+import type { Random } from '#proto/base/random.ts';
 import { settle } from '../virtual-clock.ts';
 
-/** Whom events belong to: while it is held they wait, in order; once it is gone they never happen. */
+/** Whom events belong to: while it is held they wait; once it is gone they never happen. */
 export interface Owner {
   heldUntilMs: number;
   gone: boolean;
@@ -15,11 +16,19 @@ interface Event {
   cancelled: boolean;
 }
 
+/** A process that hung finds timers, messages and requests together, and takes them in any order. */
+const AFTER_HOLD_MS = 1;
+
 /** The time of a simulation: events in order, one after the other, and everything that follows from one before the next. */
 export class SimTime {
   readonly #queue = new EventQueue();
+  readonly #random: Random;
   #nowMs = 0;
   #serial = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
 
   get nowMs(): number {
     return this.#nowMs;
@@ -58,7 +67,7 @@ export class SimTime {
     this.#nowMs = event.atMs;
     const heldUntilMs = event.owner?.heldUntilMs ?? 0;
     if (heldUntilMs > this.#nowMs) {
-      event.atMs = heldUntilMs;
+      event.atMs = heldUntilMs + this.#random.next() * AFTER_HOLD_MS;
       this.#queue.add(event);
       return;
     }

@@ -2,21 +2,27 @@ import { type Random, randomInt } from '#proto/base/random.ts';
 import type { SimGroup } from './group.ts';
 import type { SimManager } from './manager.ts';
 
-/** What befalls managers, and how often, one against the other. */
+/** Kinds of trouble. */
+export type Trouble = 'ends' | 'cuts' | 'disks' | 'hangs' | 'members' | 'others';
+
 export interface WeatherOpts {
   /** Between one thing and the next. */
   readonly everyMsMax: number;
-  /** A process that hangs loses ticks, which leases rest on. */
-  readonly pauses: boolean;
-  readonly membership: boolean;
+  /** What may befall managers; the more often it is named, the more often it does. */
+  readonly troubles: readonly Trouble[];
 }
+
+/** About as long as an election takes, when the line to the leader breaks. */
+const END_EACH_WITHIN_MS = 60;
+
+type Befall = (manager: SimManager) => void;
 
 /** Makes things go wrong, and lets them go right again. */
 export class Weather {
   readonly #opts: WeatherOpts;
   readonly #group: SimGroup;
   readonly #random: Random;
-  readonly #kinds: readonly ((manager: SimManager) => void)[];
+  readonly #kinds: readonly Befall[];
   #stopped = false;
 
   constructor(opts: WeatherOpts, group: SimGroup, random: Random) {
@@ -39,18 +45,9 @@ export class Weather {
     this.#stopped = true;
   }
 
-  /** Some kinds of trouble in each history, so that each kind gets histories that it rules. */
-  #chosenKinds() {
-    const all = [
-      ...this.#ends,
-      ...this.#ends,
-      ...this.#cuts,
-      ...this.#cuts,
-      ...this.#disks,
-      ...this.#others,
-      ...(this.#opts.pauses ? this.#hangs : []),
-      ...(this.#opts.membership ? this.#members : []),
-    ];
+  /** Some of it in each history, so that everything gets histories that it rules. */
+  #chosenKinds(): readonly Befall[] {
+    const all = this.#opts.troubles.flatMap((trouble) => this.#befalls[trouble]);
     const share = 0.3 + 0.7 * this.#random.next();
     const chosen = all.filter(() => this.#random.next() < share);
     return chosen.length > 0 ? chosen : all;
@@ -63,7 +60,7 @@ export class Weather {
     // Mostly whoever leads: that is where trouble leads somewhere.
     const leader = this.#group.leader();
     const whom = leader !== undefined && this.#random.next() < 0.4 ? leader : this.#anyone();
-    (this.#kinds[randomInt(this.#random, this.#kinds.length)] as (manager: SimManager) => void)(whom);
+    (this.#kinds[randomInt(this.#random, this.#kinds.length)] as Befall)(whom);
   }
 
   #calm(): void {
@@ -84,44 +81,36 @@ export class Weather {
     return managers[randomInt(this.#random, managers.length)] as SimManager;
   }
 
-  readonly #ends = [
-    (manager: SimManager) => this.#group.end(manager, false),
-    (manager: SimManager) => this.#group.end(manager, true),
-    (manager: SimManager) => this.#endAndRestart(manager),
-    (manager: SimManager) => this.#endInTheMiddle(manager),
-    (manager: SimManager) => this.#endInTheMiddle(manager),
-    () => this.#endAll(),
-  ];
-
-  readonly #cuts = [
-    (manager: SimManager) => this.#cutOff(manager),
-    (manager: SimManager) => this.#cutOff(manager),
-    (manager: SimManager) => this.#cutOneWay(manager),
-    () => this.#split(),
-    (manager: SimManager) => this.#slowLink(manager),
-  ];
-
-  readonly #disks = [
-    (manager: SimManager) => this.#fillDisk(manager),
-    (manager: SimManager) => this.#slowDisk(manager),
-  ];
-
-  readonly #others = [
-    (manager: SimManager) => this.#transfer(manager),
-    (manager: SimManager) => this.#breakLine(manager),
-    (manager: SimManager) => this.#jump(manager),
-  ];
-
-  readonly #hangs = [
-    (manager: SimManager) => this.#hang(manager),
-    (manager: SimManager) => this.#hang(manager),
-  ];
-
-  readonly #members = [
-    () => void this.#group.add(),
-    (manager: SimManager) => void this.#group.remove(manager),
-    (manager: SimManager) => void this.#group.replace(manager),
-  ];
+  readonly #befalls: Readonly<Record<Trouble, readonly Befall[]>> = {
+    ends: [
+      (manager) => this.#group.end(manager, false),
+      (manager) => this.#group.end(manager, true),
+      (manager) => this.#endAndRestart(manager),
+      (manager) => this.#endInTheMiddle(manager),
+      (manager) => this.#endInTheMiddle(manager),
+      () => this.#endAll(),
+      () => this.#endEach(),
+    ],
+    cuts: [
+      (manager) => this.#cutOff(manager),
+      (manager) => this.#cutOff(manager),
+      (manager) => this.#cutOneWay(manager),
+      () => this.#split(),
+      (manager) => this.#slowLink(manager),
+    ],
+    disks: [(manager) => this.#fillDisk(manager), (manager) => this.#slowDisk(manager)],
+    hangs: [(manager) => this.#hang(manager)],
+    members: [
+      () => void this.#group.add(),
+      (manager) => void this.#group.remove(manager),
+      (manager) => void this.#group.replace(manager),
+    ],
+    others: [
+      (manager) => this.#transfer(manager),
+      (manager) => this.#breakLine(manager),
+      (manager) => this.#jump(manager),
+    ],
+  };
 
   #endAndRestart(manager: SimManager): void {
     this.#group.end(manager, this.#random.next() < 0.5);
@@ -141,8 +130,20 @@ export class Weather {
     for (const manager of this.#group.managers) this.#group.restart(manager);
   }
 
+  /** One after the other, in any order, soon. */
+  #endEach(): void {
+    for (const manager of this.#group.managers)
+      this.#group.time.after(this.#random.next() * END_EACH_WITHIN_MS, () => this.#endAndRestart(manager));
+  }
+
+  /** Mostly one parting at a time, so that often a part is large enough to go on. */
+  #healFirst(): void {
+    if (this.#random.next() < 0.7) this.#group.network.heal();
+  }
+
   #cutOff(manager: SimManager): void {
     this.#group.note(`weather: ${manager.name} is cut off`);
+    this.#healFirst();
     for (const other of this.#othersThan(manager)) this.#cutBoth(manager, other);
   }
 
@@ -158,6 +159,7 @@ export class Weather {
   #cutOneWay(manager: SimManager): void {
     const hears = this.#random.next() < 0.5;
     this.#group.note(`weather: ${manager.name} ${hears ? 'only hears' : 'only speaks'}`);
+    this.#healFirst();
     for (const other of this.#othersThan(manager))
       if (hears) this.#group.network.cut(manager.raftAddr, other.raftAddr);
       else this.#group.network.cut(other.raftAddr, manager.raftAddr);
@@ -166,6 +168,7 @@ export class Weather {
   #split(): void {
     const some = new Set(this.#group.managers.filter(() => this.#random.next() < 0.5));
     this.#group.note(`weather: ${[...some].map(({ name }) => name).join(' ')} are apart from the others`);
+    this.#healFirst();
     for (const manager of some)
       for (const other of this.#group.managers) if (!some.has(other)) this.#cutBoth(manager, other);
   }
