@@ -1,0 +1,85 @@
+import type { Http2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import test from 'ava';
+import { serveKv } from '../../bench/raft/kv-server.ts';
+import { encodePut, putRequest } from '../../bench/raft/kv-wire.ts';
+import { closedLoop, quantile } from '../../bench/raft/load.ts';
+import { PutClient } from '../../bench/raft/put-client.ts';
+
+/* The parts of the Raft bench that could lie about what they measure. */
+
+async function served(put: (key: Buffer, value: Buffer) => Promise<unknown>) {
+  const server = await serveKv(0, put);
+  const client = new PutClient((server.address() as AddressInfo).port);
+  return { client, [Symbol.asyncDispose]: () => closed(server, client) };
+}
+
+function closed(server: Http2Server, client: PutClient): Promise<void> {
+  client[Symbol.dispose]();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+test('a put request reads as it was written, at every length that changes its form', (t) => {
+  for (const length of [0, 1, 127, 128, 300, 16_384, 70_000]) {
+    const [key, value] = [Buffer.from('key'), Buffer.alloc(length, 7)];
+    const read = putRequest(encodePut(key, value));
+    t.deepEqual([read.key.toString(), read.value.equals(value)], ['key', true], `${length} bytes`);
+  }
+});
+
+test('puts arrive as they were sent and are answered each for itself, however many are under way', async (t) => {
+  const seen = new Map<string, number>();
+  await using net = await served(async (key, value) => void seen.set(key.toString(), value.length));
+  const sent = Array.from({ length: 500 }, (_, at) => ({ key: `k${at}`, length: at * 3 }));
+  const done = await Promise.all(
+    sent.map(({ key, length }) => net.client.put(Buffer.from(key), Buffer.alloc(length % 300))),
+  );
+  t.true(done.every((one) => one));
+  t.deepEqual(
+    [...seen],
+    sent.map(({ key, length }) => [key, length % 300]),
+  );
+});
+
+test('a put that is refused counts as one that was not done, and the next is heard', async (t) => {
+  let refuse = true;
+  await using net = await served(async () => {
+    if (refuse) throw new Error('no leader');
+  });
+  t.false(await net.client.put(Buffer.from('k'), Buffer.from('v')));
+  refuse = false;
+  t.true(await net.client.put(Buffer.from('k'), Buffer.from('v')));
+});
+
+test('what is under way when the server goes was not done', async (t) => {
+  const begun = Promise.withResolvers<void>();
+  const net = await served(async () => {
+    begun.resolve();
+    await new Promise(() => undefined);
+  });
+  const put = net.client.put(Buffer.from('k'), Buffer.from('v'));
+  await begun.promise;
+  await net[Symbol.asyncDispose]();
+  t.false(await put);
+  t.true(net.client.closed);
+  t.false(await net.client.put(Buffer.from('k'), Buffer.from('v')));
+});
+
+test('a load has as many writes under way as it has writers', async (t) => {
+  let underWay = 0;
+  let most = 0;
+  const load = await closedLoop(7, 50, async () => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await new Promise((resolve) => setImmediate(resolve));
+    underWay -= 1;
+  });
+  t.is(most, 7);
+  t.true(load.perSecond > 0 && load.p50Us <= load.p99Us);
+});
+
+test('a quantile is a value that was measured', (t) => {
+  const values = Array.from({ length: 100 }, (_, at) => 99 - at);
+  t.deepEqual([quantile(values, 0.5), quantile(values, 0.99), quantile([4], 0.99)], [50, 99, 4]);
+  t.throws(() => quantile([], 0.5), { message: /no values/ });
+});
