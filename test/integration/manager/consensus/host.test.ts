@@ -168,6 +168,22 @@ test('a manager that was stopped goes on where it was, and its state can be read
   t.deepEqual(host.machine.lines, [...before, ...after]);
 });
 
+test('a main thread that is held up for a second makes nobody doubt its manager', async (t) => {
+  const ca = await testCa();
+  await using first = await Host.make(ca);
+  await using second = await Host.make(ca);
+  await first.bootstrap();
+  const { raftId } = await first.consensus.addMember(second.self);
+  await second.start({ kind: 'join', raftId, members: first.consensus.members() });
+  const votes = () => first.consensus.members().every(({ learner }) => !learner);
+  await told(votes, (changed) => first.consensus.onMembers(changed));
+  const { term } = await first.consensus.status();
+  const untilMs = performance.now() + 1_000;
+  while (performance.now() < untilMs);
+  await first.write(1);
+  t.is((await second.consensus.status()).term, term);
+});
+
 test('damaged state is refused with what to do, and nothing keeps running', async (t) => {
   const ca = await testCa();
   await using host = await Host.make(ca);
