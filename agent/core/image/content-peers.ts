@@ -17,17 +17,21 @@ export interface ContentPeersModules {
 const ASKED_AT_ONCE = 32;
 const ANSWER_MS_MAX = 2_000;
 /** How long a busy cluster is waited for. Each node that has got the blob is one more that gives it. */
-const BUSY_ROUNDS_MAX = 60;
+const BUSY_ROUNDS_MAX = 300;
 const BUSY = { firstMs: 100, maxMs: 2_000 } as const;
 
 type ContentClient = Client<'Content'>;
 
+/** A node that takes so much longer to answer than the first is somewhere else. */
+const FAR = { times: 4, ms: 5 } as const;
+
 interface Holder {
   readonly client: ContentClient;
   readonly reads: number;
+  readonly answerMs: number;
 }
 
-/** Other nodes as a source of image content: the least busy of those that have it. */
+/** Other nodes as a source of image content: the nearest of those that have it, and of them the least busy. */
 export class ContentPeers implements ContentPeersOfEngine {
   readonly #modules: ContentPeersModules;
 
@@ -71,24 +75,27 @@ export class ContentPeers implements ContentPeersOfEngine {
     return undefined;
   }
 
-  /** Who has a blob, the least busy first. */
+  /** Who has a blob, in the order in which to ask for it. */
   async #holders(digest: string, signal?: AbortSignal): Promise<Holder[]> {
     for (const group of this.#groups()) {
-      const answers = await Promise.all(
-        group.map(async (client): Promise<Holder | undefined> => {
-          try {
-            const { digests, readsInProgress } = await client.have({ digests: [digest] }, this.#call(signal));
-            return digests.includes(digest) ? { client, reads: readsInProgress } : undefined;
-          } catch {
-            return undefined;
-          }
-        }),
-      );
+      const answers = await Promise.all(group.map((client) => this.#holder(client, digest, signal)));
       signal?.throwIfAborted();
       const holders = answers.filter((answer) => answer !== undefined);
-      if (holders.length > 0) return holders.sort((a, b) => a.reads - b.reads);
+      if (holders.length > 0) return inOrder(holders);
     }
     return [];
+  }
+
+  async #holder(client: ContentClient, digest: string, signal?: AbortSignal): Promise<Holder | undefined> {
+    const { clock } = this.#modules;
+    const askedAtMs = clock.monotonicMs();
+    try {
+      const { digests, readsInProgress } = await client.have({ digests: [digest] }, this.#call(signal));
+      const answerMs = clock.monotonicMs() - askedAtMs;
+      return digests.includes(digest) ? { client, reads: readsInProgress, answerMs } : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   #call(signal: AbortSignal | undefined): { signal?: AbortSignal; timeoutMs: number } {
@@ -106,6 +113,14 @@ export class ContentPeers implements ContentPeersOfEngine {
       yield group.map(({ address }) => dialer.client('Content', address, 'node'));
     }
   }
+}
+
+/** Near ones first, of them the least busy; equals stay in their order, which is random. */
+function inOrder(holders: readonly Holder[]): Holder[] {
+  const nearestMs = Math.min(...holders.map(({ answerMs }) => answerMs));
+  const farFromMs = nearestMs * FAR.times + FAR.ms;
+  const isFar = ({ answerMs }: Holder): number => (answerMs > farFromMs ? 1 : 0);
+  return holders.toSorted((a, b) => isFar(a) - isFar(b) || a.reads - b.reads);
 }
 
 /** The first answer that is one; undefined when all have none or fail. */

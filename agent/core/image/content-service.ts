@@ -3,8 +3,13 @@ import type { Implementation } from '#proto/rpc/types.ts';
 import type { Images } from '../engine.ts';
 import { isDigest } from './digest.ts';
 
-/** Reads at a time that one node gives its peers; more are told to ask another, or later. */
-const READS_MAX = 16;
+/**
+ * Reads at a time that one node gives its peers; more are told to ask another, or later. Few: when many nodes want the same
+ * at once, whoever has got it soon gives it on, which is faster than all of them sharing one line.
+ */
+const READS_MAX = 3;
+/** Manifests and configs, which are over before anybody else would have been asked. */
+const SMALL_BYTES_MAX = 256 * 1024;
 /** Digests in one question. */
 const DIGESTS_MAX = 1000;
 /** Bytes of one message: large enough to cost little, small enough that many streams share a line fairly. */
@@ -15,7 +20,10 @@ export interface ContentServiceOpts {
 }
 
 export interface ContentServiceModules {
-  readonly images: Pick<Images, 'has' | 'open' | 'resolveLocal'>;
+  readonly images: Pick<Images, 'has' | 'open' | 'resolveLocal'> & {
+    /** Undefined when it is not here. Without: nothing is small. */
+    readonly size?: (digest: string) => number | undefined;
+  };
 }
 
 /** What this node gives its peers: image content by digest (proto/content.proto). */
@@ -39,6 +47,9 @@ export function contentService(
 
     async *read({ digest, offset }, call) {
       if (!isDigest(digest)) throw new ShoalError('INVALID_ARGUMENT', `${digest} is no digest`);
+      if ((images.size?.(digest) ?? Number.POSITIVE_INFINITY) <= SMALL_BYTES_MAX) {
+        return yield* pieces(images.open(digest, offset), call.signal);
+      }
       if (reads >= readsMax) {
         throw new ShoalError(
           'RESOURCE_EXHAUSTED',
@@ -47,16 +58,22 @@ export function contentService(
       }
       reads += 1;
       try {
-        for await (const data of images.open(digest, offset)) {
-          call.signal.throwIfAborted();
-          for (let at = 0; at < data.length; at += CHUNK_BYTES)
-            yield { data: data.subarray(at, at + CHUNK_BYTES) };
-        }
+        yield* pieces(images.open(digest, offset), call.signal);
       } finally {
         reads -= 1;
       }
     },
   };
+}
+
+async function* pieces(
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<{ data: Uint8Array }> {
+  for await (const data of chunks) {
+    signal.throwIfAborted();
+    for (let at = 0; at < data.length; at += CHUNK_BYTES) yield { data: data.subarray(at, at + CHUNK_BYTES) };
+  }
 }
 
 /** A reference that is none is simply not found. */

@@ -190,6 +190,11 @@ export class Images implements ImagesOfEngine {
     return this.store.blobs.has(digest);
   }
 
+  /** Bytes; undefined when it is not here. */
+  size(digest: Digest): number | undefined {
+    return this.store.blobs.size(digest);
+  }
+
   open(digest: Digest, offset: number): AsyncIterable<Uint8Array> {
     return this.store.blobs.stream(digest, offset);
   }
