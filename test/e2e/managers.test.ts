@@ -96,13 +96,10 @@ test('without a quorum the cluster says so, its containers serve on, and it goes
 /** Once the manager that is left knows that it leads no more; before, a request may wait in vain. */
 async function saysThatNobodyLeads(t: ExecutionContext, cluster: E2eCluster): Promise<void> {
   await waitFor('m1 knows', async () => NO_QUORUM.test((await cluster.try('m1', 'service', 'ls')).err));
-  for (const command of [
-    'node ls',
-    'service create -d web:1',
-    'network create -d overlay n',
-    'service rm web',
-  ]) {
-    const { code, err } = await cluster.try('m1', ...command.split(' '));
+  const commands = ['node ls', 'service create -d web:1', 'network create -d overlay n', 'service rm web'];
+  const answers = commands.map((command) => cluster.try('m1', ...command.split(' ')));
+  for (const [i, { code, err }] of (await Promise.all(answers)).entries()) {
+    const command = commands[i] as string;
     t.is(code, 1, command);
     t.regex(err, NO_QUORUM, command);
   }
