@@ -18,6 +18,15 @@ export interface IdentityLock {
   readonly secret: Uint8Array;
   /** Kept with the key: what other files of this node are locked with. It stays when `secret` changes. */
   readonly inner: Uint8Array;
+  /** What they were locked with before, and still are where a change was cut short. */
+  readonly before?: Uint8Array;
+}
+
+interface BoxContent {
+  readonly key: string;
+  /** Base64, as `before`. */
+  readonly inner: string;
+  readonly before?: string;
 }
 
 /** As on disk: `key` is in the box where there is one. */
@@ -82,9 +91,13 @@ export class NodeIdentity implements IdentitySource {
     return this.#inTurn(async () => {
       if (this.#closed === undefined) return;
       const { certificate, roots, locked = '' } = this.#closed;
-      const { key, inner } = JSON.parse(openBox(secret, BOX, locked)) as { key: string; inner: string };
+      const { key, inner, before } = JSON.parse(openBox(secret, BOX, locked)) as BoxContent;
       const identity = checked({ certificate, key, roots });
-      this.#lock = { secret, inner: new Uint8Array(Buffer.from(inner, 'base64')) };
+      this.#lock = {
+        secret,
+        inner: bytesOf(inner),
+        ...(before !== undefined && { before: bytesOf(before) }),
+      };
       this.#closed = undefined;
       this.#held.set(identity);
     });
@@ -149,12 +162,10 @@ export class NodeIdentity implements IdentitySource {
   async #write(identity: TlsIdentity, lock: IdentityLock | undefined): Promise<void> {
     if (lock === undefined) return writeJson(this.#path, identity);
     const { certificate, key, roots } = identity;
-    const inside = JSON.stringify({ key, inner: Buffer.from(lock.inner).toString('base64') });
-    await writeJson(this.#path, {
-      certificate,
-      roots,
-      locked: lockBox(lock.secret, BOX, inside, this.#random),
-    });
+    const { secret, inner, before } = lock;
+    const content: BoxContent = { key, inner: base64(inner), ...(before && { before: base64(before) }) };
+    const locked = lockBox(secret, BOX, JSON.stringify(content), this.#random);
+    await writeJson(this.#path, { certificate, roots, locked });
   }
 
   #inTurn(run: () => Promise<void>): Promise<void> {
@@ -162,6 +173,14 @@ export class NodeIdentity implements IdentitySource {
     this.#writing = turn.catch(() => undefined);
     return turn;
   }
+}
+
+function bytesOf(base64Text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(base64Text, 'base64'));
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
 }
 
 /** An identity whose parts belong together: the key is the certificate's, and a root vouches for it. */

@@ -7,6 +7,7 @@ import { type DumpLine, dumpState } from '#manager/consensus/dump.ts';
 import type { Finding } from '#manager/consensus/finding.ts';
 import { verifyState } from '#manager/consensus/verify.ts';
 import { isInUse } from '../node/data-root-lock.ts';
+import { openingLock } from '../node/manager-lock.ts';
 import { jsonOf, textOf, undecodable } from './raft-lines.ts';
 
 const DEFAULT_DATA_ROOT = '/var/lib/shoal';
@@ -65,7 +66,7 @@ async function lockOf(stateDir: string, unlockKey: string | undefined): Promise<
   if (unlockKey === undefined) return undefined;
   const identity = await NodeIdentity.open(dirname(stateDir));
   await identity.unlock(unlockSecret(parseUnlockKey(unlockKey)));
-  return identity.lock?.inner;
+  return openingLock(identity, stateDir);
 }
 
 function verify(opts: DumpOpts, lines: () => Iterable<DumpLine>, findings: readonly Finding[]): void {

@@ -28,6 +28,13 @@ export function swarmCommand(): Command {
   addBackup(swarm);
   addRestore(swarm);
   swarm
+    .command('rotate-key')
+    .description('Encrypt the Raft state of this manager with a new key, while it runs')
+    .action(async (_opts: object, command: Command) => {
+      const { NodeID } = await clientFor(command).call<{ NodeID: string }>('POST', '/shoal/rotate-key');
+      console.log(`Everything that manager ${NodeID} has on disk is encrypted with a new key.`);
+    });
+  swarm
     .command('leave')
     .description('Leave the cluster')
     .option('-f, --force', 'even if this is a manager', false)

@@ -1,5 +1,6 @@
 import type { NodeIdentity } from '#agent/session/identity.ts';
 import type { ClusterEvent } from '#manager/api/events.ts';
+import { refusalOf } from '#manager/api/manager.ts';
 import type { Member } from '#manager/consensus/consensus.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
@@ -12,7 +13,7 @@ import type { RpcDialer } from '#proto/rpc/types.ts';
 import { textOf } from './addresses.ts';
 import { askToJoin, askToLeave, type RaftCaller } from './join-raft.ts';
 import { type Beginning, controlAddrOf, type ManagerPart, startManager } from './manager.ts';
-import { ManagerLock } from './manager-lock.ts';
+import { ManagerLock, openingLock } from './manager-lock.ts';
 import type { SwarmFolder, SwarmSettings } from './swarm-settings.ts';
 
 export interface ManagerSwitchModules {
@@ -66,7 +67,7 @@ export class ManagerSwitch implements AsyncDisposable {
     if (identity.peer().role !== 'manager' || this.#current !== undefined) return;
     const { nodeId } = identity.peer();
     const { listen, raftPort, advertiseHost } = this.#settings;
-    const lock = identity.lock?.inner;
+    const lock = openingLock(identity, folder.raft);
     const known = hasRaftState(machineDisk, folder.raft, lock);
     const beginning = asked ?? (known ? ({ start: { kind: 'restart' } } as const) : await this.#askToJoin());
     const place = { stateDir: folder.raft, nodeId, listen, raftPort, advertiseHost };
@@ -74,7 +75,7 @@ export class ManagerSwitch implements AsyncDisposable {
     const modules = { ...this.#modules, dialer: this.#dialer };
     const manager = await startManager(opts, modules, this.#stopping.signal);
     this.#current = manager;
-    this.#lock = new ManagerLock(folder.raft, { ...this.#modules, store: manager.store });
+    this.#lock = new ManagerLock(folder.raft, { ...this.#modules, ...manager });
     this.#watchMembers(manager);
     onStarted?.(manager, this.#dialer);
   }
@@ -86,6 +87,12 @@ export class ManagerSwitch implements AsyncDisposable {
     };
     this.#unfollow = this.#modules.identity.onChange(follow);
     follow();
+  }
+
+  /** Encrypts what this manager has on disk with a new key, while it runs. NOT_MANAGER where there is none. */
+  async rotateKey(): Promise<void> {
+    if (this.#lock === undefined) throw refusalOf('starting');
+    await this.#lock.rotateKey();
   }
 
   /** Tells the group that this manager goes for good. */

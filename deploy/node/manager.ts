@@ -1,7 +1,7 @@
 import { type ClusterEvent, ClusterEvents } from '#manager/api/events.ts';
 import { raftReportService } from '#manager/api/raft-status.ts';
 import { CaService } from '#manager/ca/service.ts';
-import type { Consensus, Leadership } from '#manager/consensus/consensus.ts';
+import type { Consensus, Leadership, RotatesKey } from '#manager/consensus/consensus.ts';
 import { RaftHealth } from '#manager/consensus/health.ts';
 import { startConsensus } from '#manager/consensus/host.ts';
 import { LeadWatch } from '#manager/consensus/lead-watch.ts';
@@ -67,7 +67,7 @@ export interface ManagerModules {
 export interface ManagerPart extends AsyncDisposable {
   readonly nodeId: NodeId;
   readonly store: ReplicatedStore;
-  readonly consensus: Consensus;
+  readonly consensus: Consensus & RotatesKey;
   readonly health: RaftHealth;
   readonly leadWatch: LeadWatch;
   readonly logs: LogBroker;
@@ -138,7 +138,7 @@ function openConsensus(
   opts: ManagerOpts,
   machine: StoreMachine,
   modules: ManagerModules,
-): Promise<Consensus> {
+): Promise<Consensus & RotatesKey> {
   const { nodeId, stateDir, beginning, advertiseHost, raftPort, listen, lock } = opts;
   const raftAddr = textOf({ host: advertiseHost, port: raftPort });
   return startConsensus(

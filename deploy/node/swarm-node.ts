@@ -37,6 +37,7 @@ import { found } from './founding.ts';
 import { leavingManagerText } from './leaving.ts';
 import type { Machine } from './machine.ts';
 import type { Beginning, ManagerPart } from './manager.ts';
+import { openingLock } from './manager-lock.ts';
 import { ManagerSwitch } from './manager-switch.ts';
 import type { PeersSwitch } from './peers-switch.ts';
 import { restore } from './restoring.ts';
@@ -148,7 +149,7 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     return this.#inTurn(async () => {
       const settings = await this.#folder.read();
       if (this.#identity.isLocked) throw refusalOf('locked');
-      const lock = this.#identity.lock?.inner;
+      const lock = openingLock(this.#identity, this.#folder.raft);
       const isManager = this.isManager && hasRaftState(machineDisk, this.#folder.raft, lock);
       if (settings === undefined || !isManager) throw new ShoalError('NOT_MANAGER', NO_MANAGER);
       const next = { ...(asked === undefined ? settings : readdressed(settings, asked)), alone: true };
@@ -200,6 +201,12 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
       if (standing !== undefined) await this.#takeLeave(standing);
       await this.#abandon();
     });
+  }
+
+  /** Encrypts what this manager has on disk with a new key, while it runs. */
+  async rotateKey(): Promise<void> {
+    if (this.#standing === undefined) throw refusalOf('inactive');
+    await this.#standing.manager.rotateKey();
   }
 
   /** Opens what this manager has on disk, and takes its place. CONFLICT where nothing is locked, UNAUTHENTICATED with another key. */

@@ -32,6 +32,8 @@ export interface SwarmLifecycle {
 export interface OperatorLifecycle {
   /** Goes on with the swarm alone, as the manager that is left. NOT_MANAGER when this node is none. */
   recover(asked?: Addresses): Promise<NodeId>;
+  /** Encrypts what this manager has on disk with a new key, while it runs; resolves when nothing is left of the old. */
+  rotateKey(): Promise<void>;
   /** Takes a swarm up from a backup, as its only manager. UNAVAILABLE when the node is in one already. */
   restore(request: RestoreRequest, backup: AsyncIterable<Uint8Array>): Promise<NodeId>;
 }

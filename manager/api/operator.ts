@@ -36,12 +36,20 @@ export function operatorRoutes(modules: OperatorApiModules): Route[] {
       handle: (request) => backup(partsOf(modules), request, modules.clock.wallMs()),
     },
     { method: 'POST', path: '/shoal/restore', handle: (request) => restore(modules, request) },
+    { method: 'POST', path: '/shoal/rotate-key', handle: () => rotateKey(modules) },
     { method: 'POST', path: '/shoal/recover', handle: (request) => recover(modules, request) },
   ];
 }
 
 async function raft(modules: OperatorApiModules, { signal }: ApiRequest): Promise<Reply> {
   return json(raftView(await collectRaftReport(partsOf(modules), signal)));
+}
+
+/** Of this manager alone: each has a key of its own. */
+async function rotateKey(modules: OperatorApiModules): Promise<Reply> {
+  const { nodeId } = partsOf(modules);
+  await modules.lifecycle.rotateKey();
+  return json({ NodeID: nodeId });
 }
 
 /** The body is what a backup gave; the node's place is in the query, as in POST /swarm/init. */

@@ -1,4 +1,5 @@
 import type { NodeId } from '#proto/types/ids.ts';
+import type { DataKey } from './keys.ts';
 
 /** One manager of the Raft group. */
 export interface Member {
@@ -76,4 +77,13 @@ export interface Consensus extends AsyncDisposable {
   /** Hands leadership to another voter that is up to date; resolves when somebody else leads. */
   transferLeadership(): Promise<void>;
   status(): Promise<ConsensusStatus>;
+}
+
+/** A consensus that has files of its own. */
+export interface RotatesKey {
+  /**
+   * Encrypts with this key whatever is written from now on, and then everything that is there; resolves when nothing is
+   * encrypted with another. Rejects when consensus stops first: then it is to be asked again.
+   */
+  rotateKey(key: DataKey): Promise<void>;
 }

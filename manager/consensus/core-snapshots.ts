@@ -78,6 +78,11 @@ export class CoreSnapshots {
     this.#own.applied(index, bytes);
   }
 
+  /** Asks for a snapshot now, unless one is being made. */
+  demand(): void {
+    this.#own.demand();
+  }
+
   receive(info: SnapshotInfo, finished: (message: Message) => void): Intake {
     return this.#intake.receive(info, finished);
   }

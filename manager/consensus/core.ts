@@ -12,6 +12,7 @@ import { CoreMetrics } from './core-metrics.ts';
 import { CoreSnapshots } from './core-snapshots.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { Driver, type DriverLeadership } from './driver.ts';
+import { KeyRotation } from './key-rotation.ts';
 import type { LogStorage } from './log-storage.ts';
 import { MembershipHistory, NO_MEMBERSHIP, wasRemoved } from './membership.ts';
 import { MembershipAdmin } from './membership-admin.ts';
@@ -59,6 +60,7 @@ export class Core implements AsyncDisposable {
   readonly #admin: MembershipAdmin;
   readonly #roster: Roster;
   readonly #snapshots: CoreSnapshots;
+  readonly #rotation: KeyRotation;
   readonly #metrics: CoreMetrics;
   #transport: Transport | undefined;
   #cancelTick: (() => void) | undefined;
@@ -91,6 +93,8 @@ export class Core implements AsyncDisposable {
     const snapshotOpts = { ...limits, everyEntries: limits.snapshotEveryEntries };
     const snapshotModules = { ...modules, state: this.#state, history: this.#history, port };
     this.#snapshots = new CoreSnapshots(snapshotOpts, snapshotModules);
+    const demandSnapshot = (): void => this.#snapshots.demand();
+    this.#rotation = new KeyRotation({ ...modules, ...this.#state, demandSnapshot });
     this.#node = this.#makeNode(storage);
     this.#disk = this.#makeDisk();
     this.#driver = this.#makeDriver();
@@ -234,6 +238,8 @@ export class Core implements AsyncDisposable {
         return void (await this.#admin.remove(request.raftId));
       case 'transfer-leadership':
         return void (await this.#admin.transfer());
+      case 'rotate-key':
+        return void (await this.#rotation.rotate(request.key));
       case 'status':
         return this.#status();
       case 'stop':
@@ -249,6 +255,7 @@ export class Core implements AsyncDisposable {
   async #stop(): Promise<void> {
     if (this.#driver.leadership.leading && !this.#failed) await this.#farewell();
     this.#cancelTick?.();
+    this.#rotation[Symbol.dispose]();
     this.#driver[Symbol.dispose]();
     this.#disk[Symbol.dispose]();
     await this.#transport?.[Symbol.asyncDispose]();

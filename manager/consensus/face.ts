@@ -6,8 +6,10 @@ import type {
   ConsensusStatus,
   Leadership,
   Member,
+  RotatesKey,
   StateMachine,
 } from './consensus.ts';
+import type { DataKey } from './keys.ts';
 import { Listeners } from './listeners.ts';
 import { pack, toHandOver, unpack } from './packed.ts';
 import type { Outcomes } from './proposals.ts';
@@ -39,7 +41,7 @@ interface WaitingRead {
 }
 
 /** Consensus as the main thread sees it: applies what is committed, and asks the Raft loop for everything else. */
-export class Face implements Consensus {
+export class Face implements Consensus, RotatesKey {
   readonly #proposalsWaitingMax: number;
   readonly #modules: FaceModules;
   readonly #transfer: StateTransfer;
@@ -135,6 +137,10 @@ export class Face implements Consensus {
 
   async transferLeadership(): Promise<void> {
     await this.#ask({ ask: 'transfer-leadership' });
+  }
+
+  async rotateKey(key: DataKey): Promise<void> {
+    await this.#ask({ ask: 'rotate-key', key });
   }
 
   async status(): Promise<ConsensusStatus> {
@@ -258,7 +264,9 @@ export class Face implements Consensus {
   }
 
   #settleProposals(outcomes: Outcomes): void {
-    for (const { id, index, term } of outcomes.committed) this.#takeProposal(id)?.resolve({ index, term });
+    for (const { firstId, firstIndex, term, count } of outcomes.committed)
+      for (let at = 0; at < count; at += 1)
+        this.#takeProposal(firstId + at)?.resolve({ index: firstIndex + at, term });
     const lost = 'the change was not made: the lead went to another manager first';
     for (const id of outcomes.lost) this.#takeProposal(id)?.reject(new ShoalError('UNAVAILABLE', lost));
     const unknown = 'whether the change was made is not known here: look before making it again';

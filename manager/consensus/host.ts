@@ -3,7 +3,7 @@ import { systemClock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Metrics } from '#proto/base/metrics.ts';
 import type { IdentitySource } from '#proto/rpc/types.ts';
-import type { Consensus, StateMachine } from './consensus.ts';
+import type { Consensus, RotatesKey, StateMachine } from './consensus.ts';
 import { Face } from './face.ts';
 import { type ConsensusLimits, DEFAULT_LIMITS, type SelfOpts, type StartOpts } from './opts.ts';
 import type { HostPort, ToHost } from './protocol.ts';
@@ -43,7 +43,10 @@ export interface ConsensusModules {
  * FAILED_PRECONDITION when the state is damaged or another manager's, CONFLICT when there is state where none should be,
  * NOT_FOUND when there is none where some should be, UNAVAILABLE when it can't listen.
  */
-export async function startConsensus(opts: ConsensusOpts, modules: ConsensusModules): Promise<Consensus> {
+export async function startConsensus(
+  opts: ConsensusOpts,
+  modules: ConsensusModules,
+): Promise<Consensus & RotatesKey> {
   const { port1: ours, port2: theirs } = new MessageChannel();
   const worker = startWorker(opts, modules, theirs);
   const stop = (): Promise<void> => stopWorker(worker, ours);

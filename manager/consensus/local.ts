@@ -1,4 +1,4 @@
-import type { Consensus, StateMachine } from './consensus.ts';
+import type { Consensus, RotatesKey, StateMachine } from './consensus.ts';
 import { Core } from './core.ts';
 import { Face } from './face.ts';
 import type { CoreModules, CoreOpts } from './opts.ts';
@@ -11,7 +11,10 @@ export interface LocalModules extends CoreModules {
 }
 
 /** Consensus within this thread, on parts that are handed in: for simulations, tests and tools. */
-export async function openLocalConsensus(opts: CoreOpts, modules: LocalModules): Promise<Consensus> {
+export async function openLocalConsensus(
+  opts: CoreOpts,
+  modules: LocalModules,
+): Promise<Consensus & RotatesKey> {
   const { core, host } = localPorts();
   let running: Core | undefined;
   const close = async (): Promise<void> => running?.[Symbol.asyncDispose]();

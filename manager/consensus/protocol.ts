@@ -1,5 +1,6 @@
 import { codeOf, type FailureCode, messageOf } from '#proto/base/errors.ts';
 import type { Leadership, Member, MemberStatus } from './consensus.ts';
+import type { DataKey } from './keys.ts';
 import type { Packed } from './packed.ts';
 import type { Outcomes } from './proposals.ts';
 
@@ -23,6 +24,7 @@ export type Request =
   | { readonly ask: 'add-member'; readonly member: Omit<Member, 'learner' | 'raftId'> }
   | { readonly ask: 'remove-member'; readonly raftId: number }
   | { readonly ask: 'transfer-leadership' }
+  | { readonly ask: 'rotate-key'; readonly key: DataKey }
   | { readonly ask: 'status' }
   | { readonly ask: 'stop' };
 
@@ -40,6 +42,7 @@ export interface Answers {
   'add-member': Member;
   'remove-member': undefined;
   'transfer-leadership': undefined;
+  'rotate-key': undefined;
   status: CoreStatus;
   stop: undefined;
 }

@@ -55,6 +55,8 @@ export class Snapshots {
   readonly #modules: SnapshotsModules;
   #latest: SnapshotInfo | undefined;
   #named = 0;
+  /** Begun, and perhaps neither committed nor given up yet. */
+  #writers: SnapshotWriter[] = [];
 
   /** Opens the directory; what a crash left half-written is removed. */
   constructor(opts: SnapshotsOpts, modules: SnapshotsModules) {
@@ -79,7 +81,47 @@ export class Snapshots {
   create(info: SnapshotInfo): SnapshotWriter {
     this.#named += 1;
     const temporary = `${this.#opts.directory}/${this.#named}${TEMPORARY}`;
-    return new SnapshotWriter(temporary, info, this.#modules, () => this.#install(temporary, info));
+    const writer = new SnapshotWriter(temporary, info, this.#modules, () => this.#install(temporary, info));
+    this.#writers = [...this.#writers.filter(({ ended }) => !ended), writer];
+    return writer;
+  }
+
+  /** The keys that snapshots are encrypted with, or are being written with. */
+  get keyIds(): readonly number[] {
+    const written = this.#paths().map((path) => this.#keyIdOf(path));
+    return [...written, ...this.#writers.filter(({ ended }) => !ended).map(({ keyId }) => keyId)];
+  }
+
+  /** Encrypts the newest with the newest key, a piece at a time, and lets go of the others. */
+  async reseal(pause: () => Promise<void>): Promise<void> {
+    const info = this.#latest;
+    if (info === undefined) return;
+    const reader = this.read(info);
+    try {
+      if (reader.keyId !== this.#modules.keys.current.id) await this.#copy(reader, pause);
+    } finally {
+      reader.close();
+    }
+    for (const old of this.#paths().slice(0, -1)) this.#modules.disk.remove(old);
+  }
+
+  async #copy(reader: SnapshotReader, pause: () => Promise<void>): Promise<void> {
+    const writer = this.create(reader.info);
+    try {
+      for (let piece = reader.next(); piece !== undefined; piece = reader.next()) {
+        writer.write(piece);
+        await pause();
+      }
+      writer.commit();
+    } finally {
+      writer.abort();
+    }
+  }
+
+  #keyIdOf(path: string): number {
+    const reader = new SnapshotReader(path, this.#modules);
+    reader.close();
+    return reader.keyId;
   }
 
   /** Opens a snapshot for reading; it stays readable when a newer one takes its place meanwhile. */
@@ -107,6 +149,8 @@ function nameOf({ index, term }: Pick<SnapshotInfo, 'index' | 'term'>): string {
 /** A snapshot that is being written, piece by piece. After a failure only abort() is left. */
 export class SnapshotWriter {
   readonly info: SnapshotInfo;
+  /** What it is encrypted with. */
+  readonly keyId: number;
   readonly #disk: Disk;
   readonly #path: string;
   readonly #file: DiskFile;
@@ -121,6 +165,7 @@ export class SnapshotWriter {
   constructor(path: string, info: SnapshotInfo, modules: SnapshotsModules, install: () => void) {
     const { disk, keys, random } = modules;
     this.info = info;
+    this.keyId = keys.current.id;
     this.#disk = disk;
     this.#path = path;
     this.#install = install;
@@ -195,6 +240,8 @@ export class SnapshotWriter {
 /** A snapshot that is being read. Throws FAILED_PRECONDITION where it is damaged. */
 export class SnapshotReader {
   readonly info: SnapshotInfo;
+  /** What it is encrypted with. */
+  readonly keyId: number;
   readonly #path: string;
   readonly #file: DiskFile;
   readonly #sealer: Sealer;
@@ -208,6 +255,7 @@ export class SnapshotReader {
       const block = Buffer.alloc(BLOCK_BYTES);
       const header = decodeHeader(SNAPSHOT, path, block.subarray(0, this.#file.read(block, 0)));
       this.#sealer = new Sealer(SNAPSHOT, header, modules.keys);
+      this.keyId = header.keyId;
       this.info = decodeSnapshotInfo(this.#record().content);
     } catch (error) {
       this.#file.close();

@@ -3,7 +3,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import type { Disk } from './disk.ts';
 import { confChangeEntry, entriesToGoOnAlone } from './force-new-cluster.ts';
 import type { Identity } from './items.ts';
-import { createKeys, hasKeys, type KeyRing, loadKeys } from './keys.ts';
+import { createKeys, hasKeys, type KeyRing, type Keys, loadKeys } from './keys.ts';
 import { LogStorage } from './log-storage.ts';
 import { NO_MEMBERSHIP, type Peer } from './membership.ts';
 import type { CoreModules, CoreOpts, StartOpts } from './opts.ts';
@@ -16,6 +16,7 @@ import { type SnapshotInfo, snapshotOf } from './wire.ts';
 /** Everything a member has on disk, opened, and its log in memory as Raft reads it. */
 export interface State {
   readonly self: Peer;
+  readonly keys: Keys;
   readonly wal: Wal;
   readonly snapshots: Snapshots;
   readonly storage: LogStorage;
@@ -64,7 +65,7 @@ export function openState(
   if (content.identity === undefined) restored.push(firstWords(opts.start, self, wal));
   const storage = fill(snapshots.latest, restored);
   if (opts.forceNewCluster) goOnAlone(self, snapshots.latest, storage, wal);
-  return { self, wal, snapshots, storage, snapshot: snapshots.latest };
+  return { self, keys, wal, snapshots, storage, snapshot: snapshots.latest };
 }
 
 /** Who we are if nothing is on disk yet. */
@@ -73,7 +74,7 @@ function wantedIdentity({ start, self }: CoreOpts): Identity | undefined {
   return { raftId: start.kind === 'bootstrap' ? 1 : start.raftId, nodeId: self.nodeId };
 }
 
-function openKeys({ stateDir, start, lock }: CoreOpts, { disk, random }: CoreModules): KeyRing {
+function openKeys({ stateDir, start, lock }: CoreOpts, { disk, random }: CoreModules): Keys {
   const isNew = !hasKeys(disk, stateDir) && start.kind !== 'restart' && !holdsState(disk, stateDir);
   return isNew ? createKeys(disk, stateDir, random) : loadKeys(disk, stateDir, lock);
 }

@@ -16,6 +16,8 @@ export interface SegmentFound {
   readonly number: number;
   readonly path: string;
   readonly bytes: number;
+  /** What it is encrypted with. */
+  readonly keyId: number;
   /** Where the log ends in it; what follows is nothing, or the rest of an earlier life. */
   readonly tail: number;
   /** The highest entry index in it; 0 when it has none. */
@@ -110,7 +112,8 @@ function scan(
   const { number, path, bytes } = file;
   let lastIndex = 0;
   for (const item of items) if (item.kind === 'entry') lastIndex = Math.max(lastIndex, item.entry.index);
-  return { found: { number, path, bytes: bytes.length, tail, lastIndex, items }, nextSequence: next };
+  const { keyId } = file.header;
+  return { found: { number, path, bytes: bytes.length, keyId, tail, lastIndex, items }, nextSequence: next };
 }
 
 /** The group that starts at `from` with this sequence number; nothing where there is no whole one. */

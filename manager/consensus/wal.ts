@@ -41,7 +41,7 @@ export class Wal {
   readonly #modules: WalModules;
   readonly #segments: Segments;
   /** Older segments that are still needed, and the highest entry index in each. */
-  #older: { readonly number: number; readonly lastIndex: number }[];
+  #older: { readonly number: number; readonly lastIndex: number; readonly keyId: number }[];
   #current: (OpenSegment & { tail: number; lastIndex: number; readonly sealer: Sealer }) | undefined;
   #number: number;
   #sequence: number;
@@ -60,7 +60,7 @@ export class Wal {
   private constructor(opts: WalOpts, modules: WalModules, found: WalFound) {
     this.#opts = opts;
     this.#modules = modules;
-    this.#older = found.segments.map(({ number, lastIndex }) => ({ number, lastIndex }));
+    this.#older = found.segments.map(({ number, lastIndex, keyId }) => ({ number, lastIndex, keyId }));
     this.#number = found.segments.at(-1)?.number ?? 0;
     this.#sequence = found.nextSequence;
     this.#hardState = found.content.hardState;
@@ -87,6 +87,17 @@ export class Wal {
     this.#modules.disk.syncDirectory(this.#opts.directory);
   }
 
+  /** Says again what was said last, so that the log goes on in a segment of the newest key. */
+  goOn(): void {
+    this.#appendGroup([{ kind: 'hard-state', hardState: this.#hardState }]);
+  }
+
+  /** The keys that its segments are encrypted with. */
+  get keyIds(): readonly number[] {
+    const current = this.#current === undefined ? [] : [this.#current.header.keyId];
+    return [...this.#older.map(({ keyId }) => keyId), ...current];
+  }
+
   /** Does a little of what the next segment will need; for moments when nothing waits. */
   prepare(): void {
     if (this.#current !== undefined && this.#current.tail * 2 > this.#current.bytes) this.#segments.prepare();
@@ -100,7 +111,7 @@ export class Wal {
   #appendGroup(items: readonly LogItem[]): void {
     let records = splitBySize(items, RECORD_BYTES);
     const bytes = records.reduce((sum, record) => sum + Sealer.sizeOf(sizeOfAll(record)), 0);
-    if (this.#current === undefined || this.#current.tail + bytes > this.#current.bytes) {
+    if (this.#current === undefined || this.#isOver(this.#current, bytes)) {
       records = [this.#checkpoint(), ...records];
       this.#roll(bytes + Sealer.sizeOf(sizeOfAll(this.#checkpoint())));
     }
@@ -110,6 +121,11 @@ export class Wal {
     this.#write(segment, this.#scratch.subarray(0, end));
     this.#sequence += records.length;
     for (const item of items) this.#remember(segment, item);
+  }
+
+  /** It has no room for so much, or new files have another key by now. */
+  #isOver({ tail, bytes: size, header }: OpenSegment & { tail: number }, bytes: number): boolean {
+    return tail + bytes > size || header.keyId !== this.#modules.keys.current.id;
   }
 
   /** What every segment starts with, so that the ones before it may go. */
@@ -135,7 +151,8 @@ export class Wal {
   #leave(): void {
     if (this.#current === undefined) return;
     this.#current.file.close();
-    this.#older.push({ number: this.#current.number, lastIndex: this.#current.lastIndex });
+    const { number, lastIndex, header } = this.#current;
+    this.#older.push({ number, lastIndex, keyId: header.keyId });
     this.#current = undefined;
   }
 

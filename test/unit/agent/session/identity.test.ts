@@ -132,12 +132,12 @@ test('locked: what is adopted later is locked too, with a new secret from then o
     await identity.lockWith(LOCK);
     await identity.adopt(renewed.identity.current());
     const secret = new Uint8Array(32).fill(3);
-    await identity.lockWith({ ...LOCK, secret });
+    await identity.lockWith({ ...LOCK, secret, before: LOCK.secret });
     const again = await NodeIdentity.open(dir);
     await t.throwsAsync(again.unlock(LOCK.secret), { code: 'UNAUTHENTICATED' });
     await again.unlock(secret);
     t.deepEqual(again.current(), renewed.identity.current());
-    t.deepEqual(again.lock?.inner, LOCK.inner);
+    t.deepEqual(again.lock, { secret, inner: LOCK.inner, before: LOCK.secret });
     await again.lockWith(undefined);
     t.deepEqual((await NodeIdentity.open(dir)).current(), renewed.identity.current());
   });

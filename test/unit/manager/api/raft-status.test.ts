@@ -54,7 +54,7 @@ const nobody = dialerTo({});
 const refuse = async (): Promise<never> => {
   throw new ShoalError('UNAVAILABLE', 'this node is in a swarm');
 };
-const lifecycle = { recover: async () => SELF, restore: refuse };
+const lifecycle = { recover: async () => SELF, restore: refuse, rotateKey: async () => undefined };
 
 test('status: a manager asks all others, and shows each with what it says of itself', async (t) => {
   await using lab = await ApiLab.open();
