@@ -1,13 +1,22 @@
 /** A proposal in the log. */
-export interface PlacedProposal {
+interface PlacedProposal {
   readonly id: number;
   readonly index: number;
   readonly term: number;
 }
 
+/** Proposals `firstId`, `firstId` + 1, ..., one behind the other in the log. */
+export interface PlacedRun {
+  readonly firstId: number;
+  readonly firstIndex: number;
+  readonly term: number;
+  readonly count: number;
+}
+
 /** What became of proposals. `unknown`: the entries that would have told never come here. */
 export interface Outcomes {
-  readonly committed: readonly PlacedProposal[];
+  /** What was proposed together is mostly committed together: few values then cross between threads. */
+  readonly committed: readonly PlacedRun[];
   readonly lost: readonly number[];
   readonly unknown: readonly number[];
 }
@@ -36,11 +45,11 @@ export class Proposals {
 
   /** What these applied entries decide; to be told of every entry, in order. */
   applied(entries: readonly { readonly index: number; readonly term: number }[]): Outcomes {
-    const committed: PlacedProposal[] = [];
+    const committed: Writable<PlacedRun>[] = [];
     const lost: number[] = [];
     for (const { index, term } of entries) {
       for (const waiting of this.#take(index))
-        if (waiting.term === term) committed.push(waiting);
+        if (waiting.term === term) addTo(committed, waiting);
         else lost.push(waiting.id);
       if (term > this.#appliedTerm) lost.push(...this.#sweep(index, term));
     }
@@ -83,4 +92,13 @@ export class Proposals {
     }
     return lost;
   }
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function addTo(runs: Writable<PlacedRun>[], { id, index, term }: PlacedProposal): void {
+  const last = runs.at(-1);
+  if (last?.term === term && last.firstId + last.count === id && last.firstIndex + last.count === index)
+    last.count += 1;
+  else runs.push({ firstId: id, firstIndex: index, term, count: 1 });
 }

@@ -1,5 +1,5 @@
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
-import { frameOf, putRequest, readGrpcMessage } from './kv-wire.ts';
+import { frameOf, readGrpcMessage } from './kv-wire.ts';
 
 /*
  * KV/Put as etcd offers it, on the group under test: so that the same client can be put before both. gRPC framed by hand
@@ -12,11 +12,8 @@ const UNAVAILABLE = '14';
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const ANSWER = { ':status': 200, 'content-type': 'application/grpc' };
 
-/** Serves KV/Put on loopback; `put` resolves once the write is done, and rejects when it is not known to be. */
-export function serveKv(
-  port: number,
-  put: (key: Buffer, value: Buffer) => Promise<unknown>,
-): Promise<Http2Server> {
+/** Serves KV/Put on loopback; `put` is given each PutRequest; it resolves once the write is done, and rejects when it is not known to be. */
+export function serveKv(port: number, put: (request: Buffer) => Promise<unknown>): Promise<Http2Server> {
   const server = createServer({
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: 10_000 },
   });
@@ -33,11 +30,10 @@ export function serveKv(
 async function answer(
   stream: ServerHttp2Stream,
   body: Buffer,
-  put: (key: Buffer, value: Buffer) => Promise<unknown>,
+  put: (request: Buffer) => Promise<unknown>,
 ): Promise<void> {
   try {
-    const { key, value } = putRequest(readGrpcMessage(body));
-    await put(key, value);
+    await put(readGrpcMessage(body));
     if (stream.destroyed) return;
     stream.respond(ANSWER, { waitForTrailers: true });
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': OK }));

@@ -27,23 +27,7 @@ function field(tag: number, bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from([...head, length]), bytes]);
 }
 
-/** What a PutRequest asks for; other fields than these two are none of ours. */
-export function putRequest(message: Buffer): { key: Buffer; value: Buffer } {
-  const found: { key: Buffer; value: Buffer } = { key: Buffer.alloc(0), value: Buffer.alloc(0) };
-  for (let at = 0; at < message.length; ) {
-    const tag = message[at];
-    let length = 0;
-    let shift = 0;
-    do {
-      at += 1;
-      length |= ((message[at] as number) & 0x7f) << shift;
-      shift += 7;
-    } while ((message[at] as number) > 0x7f);
-    const bytes = message.subarray(at + 1, at + 1 + length);
-    if (tag === KEY_TAG) found.key = bytes;
-    else if (tag === VALUE_TAG) found.value = bytes;
-    else throw new Error(`PutRequest has a field of tag ${tag}`);
-    at += 1 + length;
-  }
-  return found;
+/** The key of a PutRequest that encodePut made; keys are shorter than 128 bytes. */
+export function keyOf(request: Buffer): string {
+  return request.toString('latin1', 2, 2 + (request[1] as number));
 }

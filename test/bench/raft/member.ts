@@ -12,29 +12,29 @@ import type { ServiceId } from '#proto/types/ids.ts';
 import { TaskState } from '#proto/types/states.ts';
 import { service } from '#test/support/cluster.ts';
 import { serveKv } from './kv-server.ts';
-import { encodePut, putRequest } from './kv-wire.ts';
+import { encodePut, keyOf } from './kv-wire.ts';
 import { closedLoop } from './load.ts';
 import type { FromMember, Load, ToMember } from './member-protocol.ts';
 
 /* One member of the group under test, as a process of its own: consensus as a manager runs it, and little on top. */
 
 const SERVICE = 'bench';
+const KEYS = 1_000;
 
-/** Keys and values, as little as a state machine can be. */
+/** Keys and what was last put under each, as little as a state machine can be. */
 class Pairs implements StateMachine {
   readonly #values = new Map<string, Uint8Array>();
 
   apply(entries: readonly CommittedEntry[]): void {
     for (const { data } of entries) {
       if (data.length === 0) continue;
-      const { key, value } = putRequest(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-      this.#values.set(key.toString('latin1'), value);
+      const put = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+      this.#values.set(keyOf(put), put);
     }
   }
 
   *snapshot(): Generator<Uint8Array> {
-    for (const [key, value] of [...this.#values])
-      yield encodePut(Buffer.from(key, 'latin1'), Buffer.from(value));
+    yield* [...this.#values.values()];
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>, index: number): Promise<void> {
@@ -76,7 +76,7 @@ async function start({ opts, identity, machine, clientPort }: ToMember & { do: '
   const base = { clock: systemClock, random: systemRandom, metrics: nullMetrics };
   if (storeMachine !== undefined)
     store = new ReplicatedStore(PROPOSER_OPTS, { ...base, machine: storeMachine, consensus });
-  await serveKv(clientPort, (key, value) => consensus.propose(encodePut(key, value)));
+  await serveKv(clientPort, (put) => consensus.propose(put));
   consensus.onLeadership(tellLeadership);
   consensus.onMembers(tellLeadership);
   tellLeadership();
@@ -89,10 +89,13 @@ function tellLeadership(): void {
 
 async function load(writers: number, bytes: number, ms: number): Promise<Load> {
   if (store !== undefined) return loadStore(store, writers, ms);
+  const puts = Array.from({ length: KEYS }, (_, key) =>
+    encodePut(Buffer.from(`k${key}`), Buffer.alloc(bytes - 16)),
+  );
   let count = 0;
   return closedLoop(writers, ms, () => {
     count += 1;
-    return consensus.propose(encodePut(Buffer.from(`k${count % 1000}`), Buffer.alloc(bytes - 16)));
+    return consensus.propose(puts[count % KEYS] as Buffer);
   });
 }
 
