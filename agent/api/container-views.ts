@@ -178,11 +178,11 @@ function networkSettings(container: Container): Record<string, unknown> {
     SecondaryIPv6Addresses: null,
     EndpointID: main?.EndpointID ?? '',
     Gateway: main?.Gateway ?? '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
+    GlobalIPv6Address: main?.GlobalIPv6Address ?? '',
+    GlobalIPv6PrefixLen: main?.GlobalIPv6PrefixLen ?? 0,
     IPAddress: main?.IPAddress ?? '',
     IPPrefixLen: main?.IPPrefixLen ?? 0,
-    IPv6Gateway: '',
+    IPv6Gateway: main?.IPv6Gateway ?? '',
     MacAddress: main?.MacAddress ?? '',
     Networks: networks,
   };
@@ -248,6 +248,7 @@ function networkView(
   given: Pick<NetworkOfContainer, 'IPAMConfig' | 'Links' | 'Aliases' | 'DriverOpts'>,
 ): NetworkOfContainer {
   const [address = '', prefix = '0'] = (info?.address ?? '').split('/');
+  const [address6 = '', prefix6 = '0'] = (info?.ipv6?.address ?? '').split('/');
   return {
     ...given,
     MacAddress: info?.mac ?? '',
@@ -257,9 +258,9 @@ function networkView(
     Gateway: info?.gateway ?? '',
     IPAddress: address,
     IPPrefixLen: Number(prefix),
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
+    IPv6Gateway: info?.ipv6?.gateway ?? '',
+    GlobalIPv6Address: address6,
+    GlobalIPv6PrefixLen: Number(prefix6),
     DNSNames: isUserDefined(name) ? dnsNames(container, given.Aliases ?? []) : null,
   };
 }

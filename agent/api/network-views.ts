@@ -31,7 +31,7 @@ export function localNetworkView(engine: Engine, record: NetworkRecord, members:
     Scope: 'local',
     Driver: record.driver,
     EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv6: record.ipv6 !== undefined,
     IPAM: { Driver: 'default', Options: record.ipamOptions ?? null, Config: ipamConfig(record) },
     Internal: record.internal,
     Attachable: record.attachable,
@@ -44,7 +44,7 @@ export function localNetworkView(engine: Engine, record: NetworkRecord, members:
   };
 }
 
-function ipamConfig({ subnet, gateway, ipRange, auxiliary }: NetworkRecord): unknown {
+function ipamConfig({ subnet, gateway, ipRange, auxiliary, ipv6 }: NetworkRecord): unknown {
   if (subnet === undefined) return null;
   return [
     {
@@ -53,6 +53,7 @@ function ipamConfig({ subnet, gateway, ipRange, auxiliary }: NetworkRecord): unk
       Gateway: gateway,
       ...(auxiliary === undefined ? {} : { AuxiliaryAddresses: auxiliary }),
     },
+    ...(ipv6 ? [{ Subnet: ipv6.subnet, Gateway: ipv6.gateway }] : []),
   ];
 }
 
@@ -66,7 +67,7 @@ export function membersView({ membership }: Engine, networkId: string): Record<s
         EndpointID: digest(container.id, networkId),
         MacAddress: attachment.mac,
         IPv4Address: attachment.address,
-        IPv6Address: '',
+        IPv6Address: attachment.ipv6?.address ?? '',
       },
     ]),
   );

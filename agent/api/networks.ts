@@ -93,6 +93,13 @@ async function findShared(cluster: NetworkModules['cluster'], id: string): Promi
   return await ofCluster(() => cluster?.()?.find(id), undefined);
 }
 
+interface IpamConfig {
+  readonly Subnet?: string;
+  readonly IPRange?: string;
+  readonly Gateway?: string;
+  readonly AuxiliaryAddresses?: Readonly<Record<string, string>> | null;
+}
+
 interface CreateBody {
   readonly Name?: string;
   readonly Driver?: string;
@@ -100,20 +107,14 @@ interface CreateBody {
   readonly Internal?: boolean;
   readonly Attachable?: boolean;
   readonly Ingress?: boolean;
+  readonly EnableIPv4?: boolean | null;
   readonly EnableIPv6?: boolean | null;
   readonly ConfigOnly?: boolean;
   readonly ConfigFrom?: { readonly Network?: string } | null;
   readonly IPAM?: {
     readonly Driver?: string;
     readonly Options?: Readonly<Record<string, string>> | null;
-    readonly Config?:
-      | readonly {
-          readonly Subnet?: string;
-          readonly IPRange?: string;
-          readonly Gateway?: string;
-          readonly AuxiliaryAddresses?: Readonly<Record<string, string>> | null;
-        }[]
-      | null;
+    readonly Config?: readonly IpamConfig[] | null;
   } | null;
   readonly Options?: Readonly<Record<string, string>> | null;
   readonly Labels?: Readonly<Record<string, string>> | null;
@@ -135,13 +136,16 @@ async function create({ engine, cluster }: NetworkModules, request: ApiRequest):
 }
 
 function localRequest(body: CreateBody): NetworkRequest {
-  if (body.EnableIPv6) throw notYet('IPv6 in networks of one machine');
+  if (body.EnableIPv4 === false) throw notYet('networks without IPv4');
   if (body.ConfigOnly || body.ConfigFrom?.Network) throw notYet('networks that are only a configuration');
   if (body.IPAM?.Driver && body.IPAM.Driver !== 'default')
     throw notYet(`the address driver ${body.IPAM.Driver}`);
-  const configs = body.IPAM?.Config ?? [];
+  const all = body.IPAM?.Config ?? [];
+  const configs = all.filter(({ Subnet = '' }) => !Subnet.includes(':'));
+  const configs6 = all.filter(({ Subnet = '' }) => Subnet.includes(':'));
   const [config] = configs;
-  if (configs.length > 1) throw notYet('more than one subnet in a network of one machine');
+  if (configs.length > 1 || configs6.length > 1)
+    throw notYet('more than one subnet of a family in a network of one machine');
   return {
     name: body.Name ?? '',
     driver: body.Driver || 'bridge',
@@ -150,10 +154,18 @@ function localRequest(body: CreateBody): NetworkRequest {
     options: body.Options ?? {},
     labels: body.Labels ?? {},
     ipamOptions: body.IPAM?.Options ?? null,
+    ...(body.EnableIPv6 || configs6.length > 0 ? { ipv6: ipv6Of(configs6[0]) } : {}),
     ...(config?.Subnet ? { subnet: config.Subnet } : {}),
     ...(config?.Gateway ? { gateway: config.Gateway } : {}),
     ...(config?.IPRange ? { ipRange: config.IPRange } : {}),
     ...(config?.AuxiliaryAddresses ? { auxiliary: config.AuxiliaryAddresses } : {}),
+  };
+}
+
+function ipv6Of(config: IpamConfig | undefined): NonNullable<NetworkRequest['ipv6']> {
+  return {
+    ...(config?.Subnet ? { subnet: config.Subnet } : {}),
+    ...(config?.Gateway ? { gateway: config.Gateway } : {}),
   };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
-import type { Sandbox } from '../net/node-network.ts';
+import type { AttachmentInfo, Sandbox } from '../net/node-network.ts';
 import { dnsOf, engineGroup } from './defaults.ts';
 import { hostsFile, type NetworkFacts, resolvFile } from './etc-files.ts';
 import { linkedHosts, linkedNow, linkedOrThrow, linkVariables } from './links.ts';
@@ -140,7 +140,7 @@ export class BundleWriter {
     const [gateway] = (sandbox?.attachments ?? []).map((attachment) => attachment.gateway);
     const network: NetworkFacts = {
       host: spec.hostConfig.NetworkMode === 'host',
-      addresses: (sandbox?.attachments ?? []).map(({ address }) => address.split('/')[0] as string),
+      addresses: (sandbox?.attachments ?? []).flatMap(addressesOf),
       ...(gateway === undefined ? {} : { gateway }),
       links: linkedHosts(linkedNow(spec, this.#parts.containers)),
       ...(sandbox?.nameserver === undefined ? {} : { nameserver: sandbox.nameserver }),
@@ -152,6 +152,11 @@ export class BundleWriter {
     writeFileSync(join(folder, 'hostname'), `${this.hostnameOf(spec)}\n`);
     writeFileSync(join(folder, 'resolv.conf'), resolv);
   }
+}
+
+/** Without prefix. */
+function addressesOf({ address, ipv6 }: AttachmentInfo): string[] {
+  return [address, ...(ipv6 ? [ipv6.address] : [])].map((cidr) => cidr.split('/')[0] as string);
 }
 
 function machineFile(path: string): string {

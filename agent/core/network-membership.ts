@@ -54,6 +54,7 @@ export class NetworkMembership {
       aliases: config?.Aliases ?? [],
       links: linkNames(config?.Links),
       ...(address ? { address } : {}),
+      ...(config?.IPAMConfig?.IPv6Address ? { address6: config.IPAMConfig.IPv6Address } : {}),
       ...(config?.MacAddress ? { mac: config.MacAddress } : {}),
     });
     const { sandbox } = container.run;

@@ -3,6 +3,8 @@ import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { LocalNetwork, NodeNetwork } from '../net/node-network.ts';
+import { address6Of, cidr6Of, holds6, maybeNumber6, overlaps6, subnet6Of } from '../net/plan/ipv6.ts';
+import { MACVLAN_MODES } from '../net/plan/macvlan.ts';
 import { bridgeAddress, type EngineDefaults, givenPools } from './defaults.ts';
 import type { EventBus } from './events.ts';
 import { randomId } from './names.ts';
@@ -23,13 +25,14 @@ import {
 export interface NetworkRecord {
   readonly id: string;
   readonly name: string;
-  readonly driver: 'bridge' | 'host' | 'null';
+  readonly driver: 'bridge' | 'macvlan' | 'host' | 'null';
   readonly createdAt: string;
   readonly internal: boolean;
   readonly attachable: boolean;
   readonly subnet?: string;
   readonly gateway?: string;
   readonly ipRange?: string;
+  readonly ipv6?: { readonly subnet: string; readonly gateway: string };
   readonly auxiliary?: Readonly<Record<string, string>>;
   readonly ipamOptions?: Readonly<Record<string, string>> | null;
   readonly options: Readonly<Record<string, string>>;
@@ -45,6 +48,8 @@ export type NetworkRequest = Pick<
   readonly subnet?: string;
   readonly gateway?: string;
   readonly ipRange?: string;
+  /** What is not said is chosen. */
+  readonly ipv6?: { readonly subnet?: string; readonly gateway?: string };
   readonly auxiliary?: Readonly<Record<string, string>>;
   readonly ipamOptions?: Readonly<Record<string, string>> | null;
 };
@@ -138,7 +143,7 @@ export class LocalNetworks {
 
   /** Makes sure that the network is there to be joined; a bridge is made when it is first needed. */
   ensure(record: NetworkRecord): Promise<void> {
-    if (record.driver !== 'bridge') return Promise.resolve();
+    if (record.subnet === undefined) return Promise.resolve();
     let ready = this.#ready.get(record.id);
     if (ready === undefined) {
       ready = this.#modules.network.createLocal(localNetwork(record));
@@ -211,7 +216,9 @@ export class LocalNetworks {
     if (this.#named(name)) throw new ShoalError('CONFLICT', `network with name ${name} already exists`);
     if (driver === 'host' || driver === 'null')
       throw new ShoalError('FORBIDDEN', `only one instance of "${driver}" network is allowed`);
-    if (driver !== 'bridge') throw new ShoalError('NOT_FOUND', `plugin "${driver}" not found`);
+    if (driver !== 'bridge' && driver !== 'macvlan')
+      throw new ShoalError('NOT_FOUND', `plugin "${driver}" not found`);
+    if (driver === 'macvlan') checkMacvlan(request);
     const { internal, attachable, options, labels, ipRange, auxiliary, ipamOptions } = request;
     return {
       ...this.#identity(name),
@@ -223,6 +230,7 @@ export class LocalNetworks {
       ...(request.subnet === undefined
         ? this.#freeSubnet()
         : this.#givenSubnet(request.subnet, request.gateway)),
+      ...(request.ipv6 === undefined ? {} : { ipv6: this.#ipv6Of(request.ipv6) }),
       ...(ipRange === undefined ? {} : { ipRange }),
       ...(auxiliary === undefined ? {} : { auxiliary }),
       ...(ipamOptions === undefined ? {} : { ipamOptions }),
@@ -242,6 +250,26 @@ export class LocalNetworks {
     if (address === undefined || !holds(subnet, address))
       throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for gateway ${gateway ?? ''}`);
     return { subnet: formatSubnet(subnet), gateway: formatAddress(address) };
+  }
+
+  /** A prefix of its own from the range for private use (RFC 4193) where none is given. */
+  #ipv6Of({ subnet: cidr, gateway }: NonNullable<NetworkRequest['ipv6']>): {
+    subnet: string;
+    gateway: string;
+  } {
+    const digits = randomId(this.#modules.random);
+    const own = `fd${digits.slice(0, 2)}:${digits.slice(2, 6)}:${digits.slice(6, 10)}::/64`;
+    const subnet = subnet6Of(cidr ?? own);
+    const others = [...this.#byId.values()].flatMap(({ ipv6 }) => (ipv6 ? [subnet6Of(ipv6.subnet)] : []));
+    if (others.some((other) => overlaps6(other, subnet)))
+      throw new ShoalError(
+        'FORBIDDEN',
+        'invalid pool request: Pool overlaps with other one on this address space',
+      );
+    const address = gateway === undefined ? subnet.first + 1n : maybeNumber6(gateway);
+    if (address === undefined || !holds6(subnet, address))
+      throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for gateway ${gateway ?? ''}`);
+    return { subnet: cidr6Of(subnet), gateway: address6Of(address) };
   }
 
   #freeSubnet(): { subnet: string; gateway: string } {
@@ -265,6 +293,19 @@ function subnets(cidrs: readonly string[]): Subnet[] {
   return cidrs.map(parseSubnet).filter((subnet) => subnet !== undefined);
 }
 
+/** INVALID_ARGUMENT for what no network of this driver can be. */
+function checkMacvlan({ options, ipv6 }: NetworkRequest): void {
+  const { parent, macvlan_mode: mode = 'bridge' } = options;
+  if (ipv6) throw new ShoalError('NOT_IMPLEMENTED', 'IPv6 on macvlan networks: not supported');
+  if (!parent || !/^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$/.test(parent))
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      'a macvlan network needs a device of this machine: name it with -o parent=DEVICE',
+    );
+  if (!MACVLAN_MODES.includes(mode))
+    throw new ShoalError('INVALID_ARGUMENT', `unknown macvlan mode: ${mode}`);
+}
+
 function localNetwork(record: NetworkRecord): LocalNetwork {
   const mtu = Number(record.options[OPTION.mtu]);
   const bridgeName = record.options[OPTION.bridgeName];
@@ -275,7 +316,16 @@ function localNetwork(record: NetworkRecord): LocalNetwork {
     internal: record.internal,
     ...(record.subnet === undefined ? {} : { subnet: record.subnet }),
     ...(record.gateway === undefined ? {} : { gateway: record.gateway }),
+    ...(record.ipv6 === undefined ? {} : { ipv6: record.ipv6 }),
+    ...(record.driver === 'macvlan' ? { macvlan: macvlanOf(record.options) } : {}),
     ...(mtu > 0 ? { mtu } : {}),
     ...(bridgeName ? { bridgeName } : {}),
   };
+}
+
+function macvlanOf({ parent = '', macvlan_mode: mode = 'bridge' }: NetworkRecord['options']): {
+  parent: string;
+  mode: string;
+} {
+  return { parent, mode };
 }

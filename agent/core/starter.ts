@@ -216,7 +216,7 @@ export function sandboxRequest(
   const names = [spec.name, spec.id.slice(0, 12), config.Hostname ?? ''].filter((name) => name !== '');
   const dns = dnsOf(hostConfig, opts.defaults);
   const bridges = Object.values(endpoints).filter(
-    ({ networkId }) => networks.find(networkId).driver === 'bridge',
+    ({ networkId }) => networks.find(networkId).subnet !== undefined,
   );
   return {
     containerId: spec.id,
@@ -225,6 +225,7 @@ export function sandboxRequest(
       ...bridges.map(({ networkId, config: endpoint }) => ({
         networkId,
         ...(endpoint?.IPAMConfig?.IPv4Address ? { address: endpoint.IPAMConfig.IPv4Address } : {}),
+        ...(endpoint?.IPAMConfig?.IPv6Address ? { address6: endpoint.IPAMConfig.IPv6Address } : {}),
         ...(endpoint?.MacAddress || config.MacAddress
           ? { mac: endpoint?.MacAddress || config.MacAddress || '' }
           : {}),

@@ -5,10 +5,7 @@ import type { CreateRequest, DeviceRequest } from './container-types.ts';
  * Refuses what Docker can do and this engine can't, rather than to leave it out without a word. INVALID_ARGUMENT in
  * Docker's words where it has any for an engine that can't.
  */
-export function checkSupported({
-  hostConfig,
-  endpoints,
-}: Pick<CreateRequest, 'hostConfig' | 'endpoints'>): void {
+export function checkSupported({ hostConfig }: Pick<CreateRequest, 'hostConfig'>): void {
   const { Isolation = '', UsernsMode = '', StorageOpt, DeviceRequests } = hostConfig;
   if (!['', 'default'].includes(Isolation)) throw invalid(`invalid isolation "${Isolation}" on linux`);
   if (!['', 'host'].includes(UsernsMode)) throw invalid(`invalid user namespace mode: ${UsernsMode}`);
@@ -16,9 +13,6 @@ export function checkSupported({
     throw invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
   const [request] = DeviceRequests ?? [];
   if (request) throw invalid(noDriverFor(request));
-  for (const [network, endpoint] of Object.entries(endpoints))
-    if (endpoint?.IPAMConfig?.IPv6Address)
-      throw invalid(`network ${network} has no IPv6 addresses: take --ip6 away`);
 }
 
 function noDriverFor({ Driver = '', Capabilities }: DeviceRequest): string {

@@ -71,7 +71,11 @@ class Application {
     const entries = [...this.#change.namespaces];
     for (const [id, wanted] of entries) this.#makeNamespace(id, wanted);
     await Promise.all(entries.map(([id, wanted]) => this.#takeAway(id, wanted.remade)));
-    await Promise.all([...this.#batches()].map(([id, batch]) => this.#runBatch(id, batch)));
+    const batches = this.#batches();
+    // What the node makes for containers is there before they set it up.
+    await this.#runBatch(NODE_NAMESPACE, batches.get(NODE_NAMESPACE) ?? []);
+    batches.delete(NODE_NAMESPACE);
+    await Promise.all([...batches].map(([id, batch]) => this.#runBatch(id, batch)));
     await Promise.all(entries.map(([id, wanted]) => this.#changeOne(id, wanted)));
     for (const id of this.#change.remove) await this.#removeNamespace(id);
     return this.#failures;
@@ -115,6 +119,7 @@ class Application {
   }
 
   async #runBatch(id: NamespaceId, batch: readonly Step[]): Promise<void> {
+    if (batch.length === 0) return;
     let failed = await this.#tryBatch(id, batch);
     // A veth of this name was left by a container that was not taken away: names are made from their ids.
     const inTheWay = failed.filter(({ item, error }) => item.fixed === 'veth' && THERE.test(error));

@@ -77,7 +77,7 @@ export class DataPlane {
     const ask = (...argv: [string, ...string[]]): Promise<string> => this.#machine.commands.query(path, argv);
     const [links, addresses, routes, neighbours, forwarding, rules] = await Promise.all([
       ask('ip', '-j', '-d', 'link', 'show'),
-      ask('ip', '-j', '-4', 'addr', 'show'),
+      ask('ip', '-j', 'addr', 'show'),
       ask('ip', '-j', '-4', 'route', 'show', 'table', 'all'),
       ask('ip', '-j', '-4', 'neigh', 'show', 'nud', 'permanent'),
       ask('bridge', '-j', 'fdb', 'show'),

@@ -107,10 +107,18 @@ export class LinuxNodeNetwork implements NodeNetwork {
   }
 
   async createLocal(network: LocalNetwork): Promise<void> {
+    if (network.macvlan) await this.#mustHave(network.macvlan.parent);
     this.#wanted.addLocal(network);
     if (network.driver !== 'bridge') return;
     if (this.#opts.bridgeNetfilter === 'off') this.#letBridgesBe();
     await this.#reach((failure) => failure.causes.includes(`local:${network.id}`));
+  }
+
+  async #mustHave(device: string): Promise<void> {
+    const { commands } = this.#modules.machine;
+    await commands.query(undefined, ['ip', '-j', 'link', 'show', 'dev', device]).catch((error: unknown) => {
+      throw new ShoalError('INVALID_ARGUMENT', `invalid parent device ${device}: ${messageOf(error)}`);
+    });
   }
 
   async removeLocal(networkId: string): Promise<void> {
@@ -269,7 +277,10 @@ export class LinuxNodeNetwork implements NodeNetwork {
 
   #describe(record: SandboxRecord): Sandbox {
     const meshAddr = meshAddressOf(this.#plane.plan?.context.mesh, record);
-    const named = record.attachments.some((on) => this.#wanted.locals.get(on.networkId)?.name !== 'bridge');
+    const named = record.attachments.some((on) => {
+      const local = this.#wanted.locals.get(on.networkId);
+      return local?.name !== 'bridge' && local?.driver !== 'macvlan';
+    });
     return {
       containerId: record.containerId,
       netnsPath: netnsPath(this.#opts, record.containerId) as string,
@@ -299,7 +310,10 @@ export class LinuxNodeNetwork implements NodeNetwork {
 
   #letBridgesBe(): void {
     try {
-      this.#modules.machine.setSettings(undefined, { 'net/bridge/bridge-nf-call-iptables': 0 });
+      this.#modules.machine.setSettings(undefined, {
+        'net/bridge/bridge-nf-call-iptables': 0,
+        'net/bridge/bridge-nf-call-ip6tables': 0,
+      });
     } catch {
       // Without the switch there is no such filter.
     }
@@ -321,7 +335,8 @@ function isLocal(cause: string): boolean {
 }
 
 function infoOf(on: AttachmentRecord): AttachmentInfo {
-  return { networkId: on.networkId, address: on.address, gateway: on.gateway, mac: on.mac };
+  const { networkId, address, gateway, mac, ipv6 } = on;
+  return { networkId, address, gateway, mac, ...(ipv6 === undefined ? {} : { ipv6 }) };
 }
 
 /** The last port that was chosen, and not asked for. */

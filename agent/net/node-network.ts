@@ -5,10 +5,14 @@ import type { PortConfig } from '#proto/types/specs.ts';
 export interface LocalNetwork {
   readonly id: string;
   readonly name: string;
-  readonly driver: 'bridge' | 'host' | 'null';
+  readonly driver: 'bridge' | 'macvlan' | 'host' | 'null';
   /** CIDR and gateway; absent for host and null. */
   readonly subnet?: string;
   readonly gateway?: string;
+  /** CIDR and gateway; only of bridges. */
+  readonly ipv6?: { readonly subnet: string; readonly gateway: string };
+  /** Device of the node that the containers' own are on, and their mode. */
+  readonly macvlan?: { readonly parent: string; readonly mode: string };
   readonly internal: boolean;
   readonly mtu?: number;
   /** Name of the bridge device; derived from the id when absent. */
@@ -21,6 +25,7 @@ export interface AttachmentRequest {
   readonly networkId: string;
   /** Address without prefix; a free one of the subnet when absent (local networks only). */
   readonly address?: string;
+  readonly address6?: string;
   readonly mac?: string;
   /** Other names that containers of this network find it by (Docker: aliases). */
   readonly aliases: readonly string[];
@@ -56,6 +61,8 @@ export interface AttachmentInfo {
   readonly address: string;
   readonly gateway: string;
   readonly mac: string;
+  /** CIDR and gateway, where the network has IPv6. */
+  readonly ipv6?: { readonly address: string; readonly gateway: string };
 }
 
 /** A container's network namespace with its interfaces: exists from openSandbox to closeSandbox. */

@@ -87,6 +87,8 @@ export async function teardownNodeNetwork(
   };
   const failures = await plane.apply({ facts, sandboxes: new Map(), locals: new Map() });
   const left = await machine.commands.load(undefined, deleteTable(names.table));
+  // A kernel without it has nothing to take away.
+  await machine.commands.load(undefined, deleteTable(names.table, 'ip6'));
   rmSync(recordsDir(opts), { recursive: true, force: true });
   rmSync(netnsDir(opts), { recursive: true, force: true });
   const problem = failures[0]?.message ?? left;

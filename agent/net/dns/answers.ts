@@ -48,10 +48,12 @@ export function answerTo(query: DecodedPacket, names: Names, turn: number): Pack
 }
 
 function addressAnswers(question: Question, addresses: readonly string[], turn: number): Answer[] {
-  if (question.type !== 'A' || addresses.length === 0) return [];
-  const first = turn % addresses.length;
-  const turned = [...addresses.slice(first), ...addresses.slice(0, first)];
-  return turned.map((data) => ({ type: 'A', name: question.name, ttl: TTL_S, data }));
+  const { type, name } = question;
+  if (type !== 'A' && type !== 'AAAA') return [];
+  const fitting = addresses.filter((address) => address.includes(':') === (type === 'AAAA'));
+  const first = turn % Math.max(1, fitting.length);
+  const turned = [...fitting.slice(first), ...fitting.slice(0, first)];
+  return turned.map((data) => ({ type, name, ttl: TTL_S, data }));
 }
 
 /** 11.1.0.10.in-addr.arpa is 10.0.1.11. */

@@ -60,7 +60,8 @@ export function difference(before: Fragments, after: Fragments, found: Found, ta
       continue;
     }
     const is = now.get(id) ?? new Side();
-    const whole = asFound !== undefined || is.base !== was.base ? sideOf(after, id) : undefined;
+    const differs = is.base !== was.base || is.base6 !== was.base6;
+    const whole = asFound !== undefined || differs ? sideOf(after, id) : undefined;
     namespaces.set(id, namespaceChange(table, was, asFound === undefined ? is : (whole as Side), whole));
   }
   dropNeedless(namespaces, remove);
@@ -89,6 +90,7 @@ class Side {
   readonly elements: Element[] = [];
   readonly tableCauses = new Set<string>();
   base: string | undefined;
+  base6: string | undefined;
   settings: Readonly<Record<string, number>> | undefined;
 
   add(cause: string, part: Part): void {
@@ -97,6 +99,7 @@ class Side {
     this.elements.push(...part.elements);
     if (part.chains.length + part.elements.length > 0) this.tableCauses.add(cause);
     this.base ??= part.base;
+    this.base6 ??= part.base6;
     this.settings ??= part.settings;
   }
 }
@@ -162,7 +165,7 @@ function namespaceChange(table: string, was: Side, is: Side, whole: Side | undef
     table:
       whole?.base === undefined
         ? { commands: changeTable(table, was, is) }
-        : { replace: replaceTable(table, whole.base, whole) },
+        : { replace: replaceTable(table, whole.base, whole, whole.base6 ?? (was.base6 && '')) },
     tableCauses: new Set([...was.tableCauses, ...is.tableCauses]),
   };
 }

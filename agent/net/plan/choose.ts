@@ -3,6 +3,7 @@ import type { NetworkState } from '#proto/types/assignments.ts';
 import { MESH_SLOTS_MAX } from '#proto/types/mesh.ts';
 import type { AttachmentRequest, LocalNetwork, PortBinding, SandboxRequest } from '../node-network.ts';
 import { addressOf, bare, macOf, maybeNumber, numberOf, type Subnet, sizeOf, subnetOf } from './ipv4.ts';
+import { address6Of, holds6, maybeNumber6, subnet6Of } from './ipv6.ts';
 import { everywhere } from './sandbox.ts';
 import type { AttachmentRecord, SandboxRecord } from './sandbox-record.ts';
 
@@ -82,7 +83,14 @@ function chooseAttachment(
     const used = taken.filter((on) => on.networkId === local.id).map((on) => bare(on.address));
     const address = chooseAddress(local, subnet, [...used, local.gateway], wanted.address);
     const mac = wanted.mac ?? macOf(address);
-    return { ...common, address: `${address}/${subnet.bits}`, gateway: local.gateway, mac };
+    const used6 = taken.filter((on) => on.networkId === local.id).flatMap((on) => on.ipv6?.address ?? []);
+    return {
+      ...common,
+      ...chooseIpv6(local, used6, wanted.address6),
+      address: `${address}/${subnet.bits}`,
+      gateway: local.gateway,
+      mac,
+    };
   }
   return { ...common, ...chooseOverlay(wanted, facts.cluster) };
 }
@@ -97,6 +105,29 @@ function firstFree(taken: readonly number[]): number {
 function linksOf({ links = {} }: AttachmentRequest): Pick<AttachmentRecord, 'links'> {
   const named = Object.entries(links).map(([alias, name]) => [alias.toLowerCase(), name.toLowerCase()]);
   return named.length === 0 ? {} : { links: Object.fromEntries(named) };
+}
+
+/** Nothing for a network without IPv6. */
+function chooseIpv6(
+  { name, ipv6 }: LocalNetwork,
+  used: readonly string[],
+  wanted: string | undefined,
+): Pick<AttachmentRecord, 'ipv6'> {
+  const asked = wanted === undefined ? undefined : maybeNumber6(wanted);
+  const subnet = ipv6 && subnet6Of(ipv6.subnet);
+  if (wanted !== undefined && (asked === undefined || !subnet || !holds6(subnet, asked)))
+    throw new ShoalError('INVALID_ARGUMENT', `no configured subnet contains IP address ${wanted}`);
+  if (!ipv6 || !subnet) return {};
+  const taken = new Set([ipv6.gateway, ...used].map((address) => maybeNumber6(bare(address))));
+  let number = asked ?? subnet.first + 1n;
+  if (asked !== undefined && taken.has(asked)) throw new ShoalError('FORBIDDEN', 'Address already in use');
+  while (taken.has(number)) number += 1n;
+  if (!holds6(subnet, number))
+    throw new ShoalError(
+      'RESOURCE_EXHAUSTED',
+      `no available IPv6 addresses on this network's address pools: ${name}`,
+    );
+  return { ipv6: { address: `${address6Of(number)}/${subnet.bits}`, gateway: ipv6.gateway } };
 }
 
 function chooseOverlay(wanted: AttachmentRequest, cluster: NetworkState | undefined) {

@@ -56,6 +56,8 @@ export interface PlanContext {
   readonly netnsDir: string;
   readonly ownNetns: string;
   readonly resolverPort: number;
+  /** A network of this machine has IPv6. */
+  readonly ipv6: boolean;
   readonly mesh?: MeshContext;
   /** By network id. */
   readonly routers: Readonly<Record<string, RouterContext>>;
@@ -69,6 +71,7 @@ export function contextOf(
   cluster: NetworkState | undefined,
   sandboxes: Iterable<SandboxRecord>,
   before?: PlanContext,
+  ipv6 = false,
 ): PlanContext {
   const mesh = meshOf(facts, cluster);
   const now: PlanContext = {
@@ -76,6 +79,7 @@ export function contextOf(
     netnsDir: facts.netnsDir,
     ownNetns: facts.ownNetns,
     resolverPort: facts.resolverPort,
+    ipv6,
     ...(mesh === undefined ? {} : { mesh }),
     routers: mesh === undefined ? {} : routersOf(facts, cluster, sandboxes),
     peers: mesh === undefined ? {} : peerIndexes(cluster),

@@ -105,7 +105,8 @@ export class Directory {
       for (const on of sandbox.attachments) {
         const address = bare(on.address);
         if (on.networkId !== networkId || known.has(address)) continue;
-        for (const name of [...sandbox.names, ...on.aliases]) names.add(name, [address]);
+        const all = [address, ...(on.ipv6 ? [bare(on.ipv6.address)] : [])];
+        for (const name of [...sandbox.names, ...on.aliases]) names.add(name, all);
         names.call(address, sandbox.names[0]);
       }
     }

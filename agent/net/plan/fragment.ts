@@ -12,6 +12,8 @@ export interface Part {
   readonly elements: readonly Element[];
   /** What the table holds whatever is in it; at most one part of a namespace has it. */
   readonly base?: string;
+  /** The same for IPv6, where there is any. */
+  readonly base6?: string;
   /** Makes the namespace: switches (path, value) that are set before there is any device. */
   readonly settings?: Readonly<Record<string, number>>;
 }

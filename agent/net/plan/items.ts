@@ -89,6 +89,24 @@ export function address(device: string, cidr: string, quiet = false): Item {
   };
 }
 
+/** An IPv6 address, of use at once: nobody else has it. */
+export function address6(device: string, cidr: string): Item {
+  return { ...address(device, cidr), set: `addr replace ${cidr} dev ${device} nodad` };
+}
+
+/** The way out for IPv6; the family shows in the gateway. */
+export function exit6(device: string, via: string): Item {
+  const way = `default via ${via} dev ${device}`;
+  return {
+    key: 'route6 default',
+    value: way,
+    by: 'ip',
+    set: `route replace ${way}`,
+    unset: `route del ${way}`,
+    device,
+  };
+}
+
 /** A permanent neighbour: nothing is asked for by ARP. */
 export function neighbour(device: string, ip: string, mac: string): Item {
   return {
@@ -155,12 +173,17 @@ export function policy(priority: number, text: string): Item {
 }
 
 /** A switch of one device, which goes with the device. */
-export function deviceSwitch(device: string, name: string, value: number): Item {
+export function deviceSwitch(
+  device: string,
+  name: string,
+  value: number,
+  family: 'ipv4' | 'ipv6' = 'ipv4',
+): Item {
   return {
     key: `sysctl ${device} ${name}`,
     value: String(value),
     by: 'sysctl',
-    set: `net/ipv4/conf/${device}/${name} ${value}`,
+    set: `net/${family}/conf/${device}/${name} ${value}`,
     device,
   };
 }

@@ -7,7 +7,7 @@ import { type InstanceNames, MARK_INDEX_BITS } from './names.ts';
 export interface KernelText {
   /** ip -j -d link show */
   readonly links: string;
-  /** ip -j -4 addr show */
+  /** ip -j addr show */
   readonly addresses: string;
   /** ip -j -4 route show table all */
   readonly routes: string;
@@ -86,6 +86,8 @@ interface AddressRow {
   readonly ifname: string;
   readonly addr_info: readonly {
     readonly local: string;
+    readonly family?: string;
+    readonly scope?: string;
     readonly prefixlen: number;
     readonly noprefixroute?: boolean;
   }[];
@@ -93,8 +95,13 @@ interface AddressRow {
 
 function addressItems(row: AddressRow): Item[] {
   return row.addr_info
-    .filter((info) => info.local !== '127.0.0.1')
+    .filter((info) => info.local !== '127.0.0.1' && !isMadeByKernel(info))
     .map((info) => address(row.ifname, `${info.local}/${info.prefixlen}`, info.noprefixroute));
+}
+
+/** Every device that may have IPv6 has an address for its link, and loopback its own. */
+function isMadeByKernel({ family, scope, local }: AddressRow['addr_info'][number]): boolean {
+  return family === 'inet6' && (scope === 'link' || local === '::1');
 }
 
 interface RouteRow {

@@ -2,7 +2,8 @@ import type { LocalNetwork } from '../node-network.ts';
 import type { PlanContext } from './context.ts';
 import { type Fragment, NODE_NAMESPACE, part } from './fragment.ts';
 import { cidrOf, macOf, subnetOf } from './ipv4.ts';
-import { address, deviceSwitch, link } from './items.ts';
+import { subnet6Of } from './ipv6.ts';
+import { address, address6, deviceSwitch, type Item, link } from './items.ts';
 import type { InstanceNames } from './names.ts';
 
 const BRIDGE_MTU = 1_500;
@@ -37,6 +38,7 @@ export function localFragment(context: PlanContext, network: LocalNetwork): Frag
     deviceSwitch(device, 'rp_filter', 1),
     deviceSwitch(device, 'route_localnet', 1),
     deviceSwitch(device, 'send_redirects', 0),
+    ...(network.ipv6 ? ipv6Items(device, network.ipv6) : []),
   ];
   const elements = [
     // Where bridged frames pass the firewall too (bridge-nf-call-iptables), neighbours still meet.
@@ -44,4 +46,12 @@ export function localFragment(context: PlanContext, network: LocalNetwork): Frag
     ...(network.internal ? [{ set: 'inside', key: cidrOf(subnet) }] : []),
   ];
   return new Map([[NODE_NAMESPACE, part({ items, elements })]]);
+}
+
+function ipv6Items(device: string, { subnet, gateway }: NonNullable<LocalNetwork['ipv6']>): Item[] {
+  return [
+    deviceSwitch(device, 'disable_ipv6', 0, 'ipv6'),
+    deviceSwitch(device, 'accept_ra', 0, 'ipv6'),
+    address6(device, `${gateway}/${subnet6Of(subnet).bits}`),
+  ];
 }

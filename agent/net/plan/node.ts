@@ -19,8 +19,12 @@ export function nodeFragment(context: PlanContext): Fragment {
       NODE_NAMESPACE,
       part({
         base: nodeTable(context),
+        ...(context.ipv6 ? { base6: nodeTable6(context) } : {}),
         items,
-        settings: { 'net/ipv4/ip_forward': 1 },
+        settings: {
+          'net/ipv4/ip_forward': 1,
+          ...(context.ipv6 ? { 'net/ipv6/conf/all/forwarding': 1 } : {}),
+        },
       }),
     ],
   ]);
@@ -166,6 +170,22 @@ function nodeTable({ names, resolverPort, mesh }: PlanContext): string {
   chain input { type filter hook input priority filter; policy accept;
     ${mesh === undefined ? '' : `udp dport ${mesh.port} ip saddr != @nodeips drop`}
     iifgroup ${outer} ct state new drop
+  }`;
+}
+
+/** The same rules for bridges with IPv6: containers may go out, and nobody comes in or across by himself. */
+function nodeTable6({ names }: PlanContext): string {
+  const inside = names.insideGroup;
+  const outer = names.meshGroup;
+  return `
+  chain nat_post { type nat hook postrouting priority srcnat; policy accept;
+    iifgroup ${inside} oifgroup != { ${inside}, ${outer} } masquerade
+  }
+  chain forward { type filter hook forward priority filter; policy accept;
+    iifgroup != { ${inside}, ${outer} } oifgroup != { ${inside}, ${outer} } accept
+    ct state vmap { established : accept, related : accept, invalid : drop }
+    iifgroup ${inside} oifgroup != { ${inside}, ${outer} } accept
+    drop
   }`;
 }
 

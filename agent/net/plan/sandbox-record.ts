@@ -13,6 +13,7 @@ export interface AttachmentRecord {
   readonly gateway: string;
   readonly mac: string;
   readonly aliases: readonly string[];
+  readonly ipv6?: { readonly address: string; readonly gateway: string };
   readonly links?: Readonly<Record<string, string>>;
   /** The network as the managers told it when the container came; absent for a bridge of this machine. */
   readonly overlay?: NetworkInfo;

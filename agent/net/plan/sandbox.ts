@@ -3,8 +3,19 @@ import type { LocalNetwork, PortBinding } from '../node-network.ts';
 import type { MeshContext, PlanContext, RouterContext } from './context.ts';
 import { type Fragment, type NamespaceId, NODE_NAMESPACE, type Part } from './fragment.ts';
 import { bare, cidrOf, macOf, subnetOf } from './ipv4.ts';
-import { address, deviceSwitch, type Item, LOOPBACK, link, neighbour, route } from './items.ts';
+import {
+  address,
+  address6,
+  deviceSwitch,
+  exit6,
+  type Item,
+  LOOPBACK,
+  link,
+  neighbour,
+  route,
+} from './items.ts';
 import { bridgeDevice, bridgeMtu } from './local.ts';
+import { macvlanItems } from './macvlan.ts';
 import { gatewayLink, outerLink, routerNamespace } from './names.ts';
 import type { AttachmentRecord, SandboxRecord } from './sandbox-record.ts';
 import { meshTarget, portKey } from './services.ts';
@@ -14,7 +25,12 @@ import type { Element } from './table.ts';
 const GATEWAY_MAC = 'ee:ee:ee:ee:ee:ee';
 /** Where containers find their resolver. */
 export const RESOLVER = '127.0.0.11';
-const SETTINGS = { 'net/ipv6/conf/default/disable_ipv6': 1 };
+const WITHOUT_IPV6 = { 'net/ipv6/conf/default/disable_ipv6': 1 };
+const WITH_IPV6 = {
+  'net/ipv6/conf/default/disable_ipv6': 0,
+  'net/ipv6/conf/default/accept_dad': 0,
+  'net/ipv6/conf/default/accept_ra': 0,
+};
 
 type Locals = ReadonlyMap<string, LocalNetwork>;
 
@@ -31,7 +47,8 @@ export function sandboxFragment(context: PlanContext, locals: Locals, sandbox: S
     parts.set(id, merge(parts.get(id), more));
   };
   const id = sandbox.containerId;
-  add(id, { items: [LOOPBACK], settings: SETTINGS });
+  const withIpv6 = sandbox.attachments.some((on) => on.ipv6 !== undefined);
+  add(id, { items: [LOOPBACK], settings: withIpv6 ? WITH_IPV6 : WITHOUT_IPV6 });
   const exit = meshAddressOf(context.mesh, sandbox);
   if (context.mesh !== undefined && exit !== undefined) {
     add(NODE_NAMESPACE, gatewayOutside(context, context.mesh, sandbox, exit));
@@ -43,6 +60,8 @@ export function sandboxFragment(context: PlanContext, locals: Locals, sandbox: S
     const local = locals.get(attachment.networkId);
     if (attachment.overlay !== undefined && router !== undefined)
       addOverlay(add, context, id, router, attachment);
+    else if (local?.driver === 'macvlan')
+      add(id, { items: macvlanItems(local, attachment, `${context.netnsDir}/${id}`) });
     else if (attachment.overlay === undefined && local?.subnet !== undefined)
       addBridge(add, context, id, local, attachment, exit === undefined && way?.resolver === attachment);
   }
@@ -50,6 +69,7 @@ export function sandboxFragment(context: PlanContext, locals: Locals, sandbox: S
     add(id, {
       items: [route({ to: 'default', via: way.exit.gateway, device: `eth${way.exit.number}` })],
     });
+  add(id, { items: wayOut6(locals, sandbox) });
   add(NODE_NAMESPACE, portsPart(context.mesh, locals, sandbox, exit));
   return parts;
 }
@@ -66,15 +86,23 @@ function merge(old: Part | undefined, more: Partial<Part>): Part {
 
 type Add = (id: NamespaceId, more: Partial<Part>) => void;
 
-/** Without a `gw0`: the first bridge that is not internal leads out, the first of all to the resolver. */
+/** Without a `gw0`: the first network that is not internal leads out, the first bridge of all to the resolver. */
 function wayOut(
   locals: Locals,
   sandbox: SandboxRecord,
 ): { exit?: AttachmentRecord; resolver?: AttachmentRecord } {
-  const bridges = sandbox.attachments.filter((on) => locals.get(on.networkId)?.subnet !== undefined);
-  const exit = bridges.find((on) => locals.get(on.networkId)?.internal === false);
-  const resolver = exit ?? bridges[0];
+  const own = sandbox.attachments.filter((on) => locals.get(on.networkId)?.subnet !== undefined);
+  const exit = own.find((on) => locals.get(on.networkId)?.internal === false);
+  // The node can't be reached by what is on a device of its own.
+  const bridges = own.filter((on) => locals.get(on.networkId)?.driver === 'bridge');
+  const resolver = exit && bridges.includes(exit) ? exit : bridges[0];
   return { ...(exit === undefined ? {} : { exit }), ...(resolver === undefined ? {} : { resolver }) };
+}
+
+/** The first network with IPv6 that is not internal leads out. */
+function wayOut6(locals: Locals, { attachments }: SandboxRecord): Item[] {
+  const exit = attachments.find((on) => on.ipv6 && locals.get(on.networkId)?.internal === false);
+  return exit?.ipv6 ? [exit6(`eth${exit.number}`, exit.ipv6.gateway)] : [];
 }
 
 function gatewayOutside(
@@ -211,6 +239,7 @@ function addBridge(
     items: [
       { key: `up ${device}`, value: '', by: 'ip', set: `link set dev ${device} up` },
       address(device, on.address),
+      ...(on.ipv6 ? [address6(device, on.ipv6.address)] : []),
       ...(resolver ? resolverItems(device, ip, macOf(on.gateway)) : []),
     ],
   });
@@ -223,7 +252,8 @@ function portsPart(
   sandbox: SandboxRecord,
   exit: string | undefined,
 ): Partial<Part> {
-  const bridged = wayOut(locals, sandbox).exit;
+  const { exit: leads } = wayOut(locals, sandbox);
+  const bridged = leads && locals.get(leads.networkId)?.driver === 'bridge' ? leads : undefined;
   const targetOf = (port: PortBinding): string | undefined => {
     if (mesh !== undefined && exit !== undefined) return meshTarget(mesh, port.protocol, exit);
     return bridged === undefined ? undefined : bare(bridged.address);

@@ -18,20 +18,25 @@ export interface Contents {
   readonly elements: readonly Element[];
 }
 
-/** A script that replaces the whole table at once; flows that are established live on, they are conntrack's. */
-export function replaceTable(table: string, base: string, contents: Contents): string {
+/**
+ * A script that replaces the whole table at once; flows that are established live on, they are conntrack's. `base6`: of the
+ * table for IPv6; undefined: there is none, and '' takes it away.
+ */
+export function replaceTable(table: string, base: string, contents: Contents, base6?: string): string {
   const chains = contents.chains.map((chain) => `chain ${chain.name} {\n${chain.rules.join('\n')}\n}`);
   return [
     `table ip ${table}`,
     `delete table ip ${table}`,
     `table ip ${table} {\n${base}\n${chains.join('\n')}\n}`,
     ...elementCommands('add', table, contents.elements),
+    ...(base6 === undefined ? [] : [`table ip6 ${table}`, `delete table ip6 ${table}`]),
+    ...(base6 ? [`table ip6 ${table} {\n${base6}\n}`] : []),
     '',
   ].join('\n');
 }
 
-export function deleteTable(table: string): string {
-  return `table ip ${table}\ndelete table ip ${table}\n`;
+export function deleteTable(table: string, family: 'ip' | 'ip6' = 'ip'): string {
+  return `table ${family} ${table}\ndelete table ${family} ${table}\n`;
 }
 
 /** Commands that turn one content into another, in an order the kernel takes; none when they are alike. */

@@ -14,6 +14,7 @@ const NAMES: Names = {
     new Map([
       ['web', ['10.0.1.1', '10.0.1.2', '10.0.1.3']],
       ['asleep', []],
+      ['both', ['10.0.1.9', 'fd00::9']],
       ['tasks.web', ['10.0.1.1']],
     ]).get(name),
   nameOf: (address) => (address === '10.0.1.2' ? 'web.2.backend' : undefined),
@@ -48,6 +49,11 @@ test('a known name without that type, or without an address now, is no error', (
   t.is(answers('web', 'AAAA'), 'NOERROR');
   t.is(answers('web', 'MX'), 'NOERROR');
   t.is(answers('asleep'), 'NOERROR');
+});
+
+test('each family has its own answers', (t) => {
+  t.is(answers('both'), 'NOERROR 10.0.1.9');
+  t.is(answers('both', 'AAAA', 3), 'NOERROR fd00::9');
 });
 
 test('single labels and tasks.* that nobody has are not told to the outside', (t) => {

@@ -34,6 +34,8 @@ test('a router: everything that we made, in the plan’s own spelling', (t) => {
           ifname: 'lo',
           addr_info: [
             { local: '127.0.0.1', prefixlen: 8 },
+            { family: 'inet6', local: '::1', prefixlen: 128, scope: 'host' },
+            { family: 'inet6', local: 'fe80::1', prefixlen: 64, scope: 'link' },
             { local: '10.0.1.1', prefixlen: 32 },
           ],
         },

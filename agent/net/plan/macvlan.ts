@@ -1,0 +1,25 @@
+import type { LocalNetwork } from '../node-network.ts';
+import { address, type Item, link } from './items.ts';
+import type { AttachmentRecord } from './sandbox-record.ts';
+
+/** How containers of one parent device see each other, and who sees their frames. */
+export const MACVLAN_MODES = ['bridge', 'private', 'vepa', 'passthru'];
+
+/**
+ * A container's own device on a device of the node: to the network outside it is one more machine, and the node itself is
+ * the only one that it can't talk to.
+ */
+export function macvlanItems(network: LocalNetwork, on: AttachmentRecord, netns: string): Item[] {
+  const device = `eth${on.number}`;
+  const { parent = '', mode = 'bridge' } = network.macvlan ?? {};
+  const mtu = network.mtu === undefined ? {} : { mtu: network.mtu };
+  return [
+    link({
+      name: device,
+      fixed: `macvlan ${parent} ${mode}`,
+      create: `link add link ${parent} name ${device} address ${on.mac} netns ${netns} type macvlan mode ${mode}`,
+      ...mtu,
+    }),
+    address(device, on.address),
+  ];
+}
