@@ -2,6 +2,7 @@ import { createReadStream, lstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { ShoalError } from '#proto/base/errors.ts';
 import { pathInRoot } from '../linux/root-path.ts';
+import { Arrivals } from './arrivals.ts';
 import { algorithmOf, chainIds, type Digest, hexOf, isDigest, shortId } from './digest.ts';
 import { Fetcher } from './fetch.ts';
 import type { ImageStore } from './image-store.ts';
@@ -38,6 +39,7 @@ export interface Loaded {
 
 interface Archive {
   readonly store: ImageStore;
+  readonly arrivals: Arrivals;
   readonly root: string;
   readonly opts: LoadOpts;
 }
@@ -53,15 +55,20 @@ export async function loadImages(
 ): Promise<Loaded[]> {
   await using file = await spool(store, body, opts.signal);
   await using tree = await extracted(store, file.path, opts.signal);
-  const archive = { store, root: tree.path, opts };
-  const legacy = legacyEntries(await readJson(archive, 'manifest.json'));
-  const index = await indexOf(archive);
-  const loaded = index ? await loadLayout(archive, index, legacy) : await loadLegacy(archive, legacy);
+  using arrivals = new Arrivals(store);
+  const archive = { store, arrivals, root: tree.path, opts };
+  const loaded = await arrivals.allOrNone(() => loadAll(archive));
   for (const { image, names } of loaded) {
     for (const name of names) await store.setName(name, { image });
     store.event('load', image.id, { name: image.id });
   }
   return loaded;
+}
+
+async function loadAll(archive: Archive): Promise<Loaded[]> {
+  const legacy = legacyEntries(await readJson(archive, 'manifest.json'));
+  const index = await indexOf(archive);
+  return index ? await loadLayout(archive, index, legacy) : await loadLegacy(archive, legacy);
 }
 
 /** The lines that `docker load` prints. */
@@ -97,6 +104,7 @@ async function loadLayout(
       signal: opts.signal,
       progress: loadingProgress(opts),
     });
+    archive.arrivals.add(image);
     const entry = found.get(image.id) ?? { image, names: legacyNames(legacy, image.id) };
     const name = tryParseReference(descriptor.annotations?.['io.containerd.image.name'] ?? '');
     if (name && !entry.names.some((known) => familiarName(known) === familiarName(name)))
@@ -132,6 +140,7 @@ async function loadLegacy(archive: Archive, entries: readonly LegacyEntry[]): Pr
   const loaded: Loaded[] = [];
   for (const entry of entries) {
     const image = await loadLegacyImage(archive, entry);
+    archive.arrivals.add(image);
     const names = entry.tags.map(tryParseReference).filter((name) => name !== undefined);
     loaded.push({ image, names });
   }

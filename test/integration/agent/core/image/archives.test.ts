@@ -5,6 +5,7 @@ import test from 'ava';
 import type { ImageStore } from '#agent/core/image/image-store.ts';
 import { loadedLines, loadImages } from '#agent/core/image/load.ts';
 import { noProgress } from '#agent/core/image/progress.ts';
+import { pruneImages } from '#agent/core/image/prune.ts';
 import { parseReference } from '#agent/core/image/reference.ts';
 import { saveImages } from '#agent/core/image/save.ts';
 import { ShoalError } from '#proto/base/errors.ts';
@@ -157,3 +158,45 @@ for (const [what, [archive, message]] of Object.entries(BAD)) {
     t.deepEqual(readdirSync(join(store.root, 'tmp')), []);
   });
 }
+
+/** An archive of two images, of which the second may be something else than it says. */
+function two(second: Buffer): Buffer {
+  const layers = [tarOf({ name: 'one', content: 'one' }), tarOf({ name: 'two', content: 'two' })];
+  const configs = layers.map((layer) =>
+    JSON.stringify({
+      architecture: 'amd64',
+      os: 'linux',
+      rootfs: { type: 'layers', diff_ids: [sha256(layer)] },
+    }),
+  );
+  const entries = configs.map((_, at) => ({
+    Config: `${at}.json`,
+    RepoTags: [`two:${at}`],
+    Layers: [`${at}.tar`],
+  }));
+  return tarOf(
+    { name: 'manifest.json', content: JSON.stringify(entries) },
+    ...configs.map((content, at) => ({ name: `${at}.json`, content })),
+    { name: '0.tar', content: layers[0] as Buffer },
+    { name: '1.tar', content: second.length === 0 ? (layers[1] as Buffer) : second },
+  );
+}
+
+test('load: of several images all come or none', async (t) => {
+  const store = await openStore(t);
+  await makeImage(store, { files: FILES, name: 'kept:1' });
+  const before = [store.table.images(), store.blobs.all(), store.layerStore.all()];
+  await t.throwsAsync(load(store, two(tarOf({ name: 'other' }))), { message: /^invalid diffID for layer/ });
+  t.deepEqual([store.table.images(), store.blobs.all(), store.layerStore.all()], before);
+  t.is((await load(store, two(Buffer.alloc(0)))).length, 2);
+});
+
+test('load: images that wait for their names are not pruned', async (t) => {
+  const store = await openStore(t);
+  const prunes: Promise<unknown>[] = [];
+  const progress = (): void => void prunes.push(pruneImages(store, new Map()));
+  await loadImages(store, pieces(two(Buffer.alloc(0))), { progress });
+  await Promise.all(prunes);
+  t.true(prunes.length > 1);
+  for (const name of ['two:0', 'two:1']) t.true(store.isWhole(store.find(name)), name);
+});
