@@ -54,7 +54,7 @@ function inspect(view: StoreView, request: ApiRequest): Reply {
 
 async function create({ control }: ManagerParts, request: ApiRequest): Promise<Reply> {
   const { id, warnings } = await control.services.create(await specOf(request), askedBy(request));
-  return json({ ID: id, Warnings: toldTo(request, warnings) }, 201);
+  return json({ ID: id, Warnings: orNull(warnings) }, 201);
 }
 
 async function update({ control }: ManagerParts, request: ApiRequest): Promise<Reply> {
@@ -67,7 +67,7 @@ async function update({ control }: ManagerParts, request: ApiRequest): Promise<R
   }
   const by = { ...askedBy(request), authFrom };
   const warnings = await control.services.update(id, version, await specOf(request), by);
-  return json({ Warnings: toldTo(request, warnings) });
+  return json({ Warnings: orNull(warnings) });
 }
 
 async function remove({ control }: ManagerParts, request: ApiRequest): Promise<Reply> {
@@ -88,11 +88,8 @@ function askedBy({
   return { signal, ...(auth && { auth }) };
 }
 
-/** Since then clients ask about images themselves, and warn of those that nobody has. */
-const CLIENTS_WARN_SINCE_MINOR = 30;
-
-function toldTo({ version }: ApiRequest, warnings: readonly string[]): readonly string[] | null {
-  return warnings.length === 0 || version.minor >= CLIENTS_WARN_SINCE_MINOR ? null : warnings;
+function orNull(warnings: readonly string[]): readonly string[] | null {
+  return warnings.length === 0 ? null : warnings;
 }
 
 function isRollback(option: string): boolean {
