@@ -2,22 +2,21 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { attachUpgrade } from '#agent/api/attach-socket.ts';
 import { giveBackMemory } from '#agent/core/linux/memory.ts';
-import { serveDashboard } from '#manager/dashboard/server.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import { systemRandom } from '#proto/base/random.ts';
 import { type Listen, serveApi } from '#proto/http/server.ts';
 import { hostPortOf } from './addresses.ts';
-import { NodeApi } from './api.ts';
+import { nodeRoutes } from './api.ts';
 import { lockDataRoot } from './data-root-lock.ts';
 import type { DaemonOpts } from './flags.ts';
 import { openLog } from './log.ts';
 import { openMachine } from './machine.ts';
-import { type MetricsRegistry, openMetrics } from './metrics.ts';
+import type { MetricsRegistry } from './metrics.ts';
 import { PeersSwitch } from './peers-switch.ts';
 import { collectGarbage, cpuMsOfProcess, giveBackWhenResting } from './resting.ts';
-import { SwarmNode } from './swarm-node.ts';
+import { SwarmPart } from './swarm-part.ts';
 
 /** Runs a node until it is told to stop: the composition root of the daemon. */
 export async function runDaemon(opts: DaemonOpts): Promise<void> {
@@ -39,30 +38,30 @@ async function startNode(
   await using stack = new AsyncDisposableStack();
   stack.use(lockDataRoot(opts.dataRoot));
   stack.use(writePidFile(opts.pidFile));
-  const metrics = openMetrics();
+  const metrics = metricsWhenAsked();
   const shared = { clock: systemClock, random: systemRandom, log };
   const peers = new PeersSwitch();
-  let swarm: SwarmNode | undefined;
+  let swarm: SwarmPart | undefined;
   const machine = stack.use(
-    await openMachine(opts, { ...shared, peers, dataPathAddr: () => swarm?.dataPathAddr }),
+    await openMachine(opts, { ...shared, peers, dataPathAddr: () => swarm?.node?.dataPathAddr }),
   );
-  const api = new NodeApi({ ...shared, machine });
-  swarm = await SwarmNode.open(opts, {
-    ...shared,
-    machine,
-    metrics,
-    onFailure,
-    onManager: api.onManager,
-    peers,
-  });
-  const routes = api.routes(swarm);
-  stack.use(swarm);
+  swarm = stack.use(new SwarmPart(opts, { ...shared, machine, metrics, onFailure, peers }));
   await swarm.resume();
+  const routes = nodeRoutes({ ...shared, machine, swarm });
   const listen = opts.hosts.map((host) => listenOf(host, opts));
   stack.use(await serveApi({ listen, routes, upgrade: attachUpgrade(machine) }, { log }));
   await maybeServeDashboard(opts, metrics, swarm, stack);
   stack.use(giveBackWhenResting({ clock: systemClock, cpuMs: cpuMsOfProcess, giveBack }));
   return stack.move();
+}
+
+/** Neither counted nor loaded before somebody can ask for them. */
+function metricsWhenAsked(): () => Promise<MetricsRegistry> {
+  let opened: Promise<MetricsRegistry> | undefined;
+  return () => {
+    opened ??= import('./metrics.ts').then(({ openMetrics }) => openMetrics());
+    return opened;
+  };
 }
 
 function giveBack(): void {
@@ -72,14 +71,16 @@ function giveBack(): void {
 
 async function maybeServeDashboard(
   opts: DaemonOpts,
-  metrics: MetricsRegistry,
-  swarm: SwarmNode,
+  metrics: () => Promise<MetricsRegistry>,
+  swarm: SwarmPart,
   stack: AsyncDisposableStack,
 ): Promise<void> {
   if (opts.metricsAddr === undefined) return;
   const where = hostPortOf(opts.metricsAddr);
-  const feed = () => swarm.manager?.feed;
-  stack.use(await serveDashboard(where, { metrics: () => metrics.scrape(), feed }));
+  const { serveDashboard } = await import('#manager/dashboard/server.ts');
+  const registry = await metrics();
+  const feed = () => swarm.node?.manager?.feed;
+  stack.use(await serveDashboard(where, { metrics: () => registry.scrape(), feed }));
 }
 
 /** `unix:///path` or `tcp://host:port`, as dockerd's -H. */

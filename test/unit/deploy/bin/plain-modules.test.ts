@@ -43,3 +43,24 @@ test('modules: what fails is told with the lines of the source', async (t) => {
   t.regex(plain, /addresses\.ts:\d+:\d+/);
   t.is(plain, usual);
 });
+
+test('modules: a daemon in no swarm loads nothing that only a swarm needs', async (t) => {
+  const lines = `
+    import { registerHooks } from 'node:module';
+    const loaded = [];
+    registerHooks({ resolve: (name, context, next) => {
+      const found = next(name, context);
+      loaded.push(found.url);
+      return found;
+    } });
+    await import('#deploy/node/daemon.ts');
+    console.log(loaded.join('\\n'));
+  `;
+  const loaded = (await run(lines, ['--import', PRELOAD])).split('\n');
+  t.true(loaded.some((url) => url.endsWith('agent/core/open-engine.ts')));
+  const swarms = /\/(manager|@grpc|@peculiar|reflect-metadata|protobufjs|prom-client|preact|sorted-btree)\//;
+  t.deepEqual(
+    loaded.filter((url) => swarms.test(url)),
+    [],
+  );
+});
