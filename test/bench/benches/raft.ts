@@ -1,6 +1,6 @@
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Programs } from '../peers/peer.ts';
 import { diskFloorUs } from '../raft/disk-floor.ts';
@@ -13,6 +13,7 @@ import type { Bench, Sample, Subject } from '../subject.ts';
 
 const ENTRY_BYTES = 300;
 const WRITERS = 128;
+const PRIORITY = -10;
 /** What swarmkit's own store and Raft did on the machine this was written on: one entry in flight, whoever writes. */
 const SWARMKIT_PER_SECOND = 680;
 
@@ -48,9 +49,23 @@ export const bench: Bench = {
   sliceMsMax: 120_000,
   runs: 5,
   async subjects(programs) {
+    goFirst();
     return { ours: ours(), theirs: theirs(programs) };
   },
 };
+
+/**
+ * Both groups and their client run before whatever else the machine does, where that is allowed: threads that wake each
+ * other some thousand times a second say little about themselves while they wait for others. It is what a Raft thread of
+ * Shoal sets for itself.
+ */
+function goFirst(): void {
+  try {
+    setPriority(PRIORITY);
+  } catch {
+    console.error('not allowed to run before other programs: what they do counts on both sides');
+  }
+}
 
 function figure(name: string, unit: Bench['figures'][number]['unit'], meaning: string, goal: number) {
   return { name, unit, meaning, goal };
