@@ -27,6 +27,7 @@ import {
   type ToCore,
 } from './protocol.ts';
 import { Roster } from './roster.ts';
+import { StallWatch } from './stall-watch.ts';
 import { openState, type State } from './state.ts';
 import type { Transport, TransportEvents } from './transport.ts';
 import { decodeSnapshotInfo, type SnapshotInfo } from './wire.ts';
@@ -61,6 +62,7 @@ export class Core implements AsyncDisposable {
   readonly #roster: Roster;
   readonly #snapshots: CoreSnapshots;
   readonly #rotation: KeyRotation;
+  readonly #stalls = new StallWatch();
   readonly #metrics: CoreMetrics;
   #transport: Transport | undefined;
   #cancelTick: (() => void) | undefined;
@@ -191,7 +193,9 @@ export class Core implements AsyncDisposable {
     this.#cancelTick = clock.timer(Math.max(0, dueMs - clock.monotonicMs()), () => {
       const nowMs = clock.monotonicMs();
       this.#metrics.ticked(nowMs - dueMs, tickMs);
+      this.#stalls.came(nowMs, nowMs - dueMs, tickMs);
       this.#tick();
+      if (this.#driver.leadership.leading) this.#maybeStandAside(nowMs);
       this.#tickAt(dueMs + tickMs > nowMs ? dueMs + tickMs : nowMs + tickMs);
     });
   }
@@ -207,7 +211,19 @@ export class Core implements AsyncDisposable {
     }
   }
 
+  /** A leader that is held up lets another manager lead. */
+  #maybeStandAside(nowMs: number): void {
+    const { log } = this.#modules;
+    if (this.#stalls.asks(nowMs)) this.#port.post({ kind: 'how-far' });
+    const complaint = this.#stalls.complaint(nowMs);
+    if (complaint === undefined || this.#history.current.confState.voters.length < 2) return;
+    this.#stalls.heeded(nowMs);
+    log.warn('another manager should lead', { why: complaint });
+    this.#admin.transfer().catch((error) => log.warn('leadership was not handed over', { err: error }));
+  }
+
   #handle(message: ToCore): void {
+    this.#stalls.heard();
     switch (message.kind) {
       case 'propose':
         return this.#driver.propose(message.firstId, unpack(message.data));

@@ -5,6 +5,8 @@ import { type ManagerProcess, Managers } from './support/managers.ts';
 const KILLS = 25;
 /** Killed after up to so many acknowledgements: before, within and after snapshots. */
 const ACKED_MAX = 150;
+/** Longer than a leader's main thread may say nothing, by far. */
+const STALL_MS = 60_000;
 const LIMITS = { snapshotEveryEntries: 100, segmentBytes: 256 * 1024 };
 
 function missing(manager: ManagerProcess, words: readonly string[]): string[] {
@@ -47,6 +49,22 @@ test('the leader is killed again and again: another takes over with every entry 
     for (const manager of managers.all) t.deepEqual(missing(manager, words), [], `round ${round}`);
     await leader.start({ kind: 'restart' }, LIMITS);
   }
+});
+
+test('a leader whose main thread is stuck lets another manager lead, while it is stuck', async (t) => {
+  await using managers = await Managers.open();
+  const first = await managers.add();
+  await first.start({ kind: 'bootstrap' }, LIMITS);
+  await first.until(() => first.leadership.leading);
+  for (let more = 0; more < 2; more += 1) await join(managers, first);
+  const stuck = await leaderOf(managers);
+  const others = managers.all.filter((manager) => manager !== stuck);
+  stuck.tell({ do: 'stall', ms: STALL_MS });
+  await Promise.race(others.map((other) => other.until(() => other.leadership.leading)));
+  const next = others.find(({ leadership }) => leadership.leading) as ManagerProcess;
+  next.tell({ do: 'write', prefix: 'after-' });
+  await next.until(() => next.acked.length > 10);
+  t.true(stuck.leadership.leading, 'it has not even heard of it yet');
 });
 
 async function join(managers: Managers, leader: ManagerProcess): Promise<void> {

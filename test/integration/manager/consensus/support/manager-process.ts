@@ -18,6 +18,8 @@ export type Command =
   | { readonly do: 'write'; readonly prefix: string }
   /** Every word there is, once all that was committed before is applied. */
   | { readonly do: 'list' }
+  /** The main thread does nothing for so long; its Raft thread goes on. */
+  | { readonly do: 'stall'; readonly ms: number }
   | { readonly do: 'add'; readonly member: Omit<Member, 'learner' | 'raftId'> };
 
 class Words implements StateMachine {
@@ -49,6 +51,7 @@ async function carryOut(command: Command): Promise<void> {
   if (command.do === 'start') return start(command.opts, command.identity);
   if (consensus === undefined) throw new Error('not started');
   if (command.do === 'write') return write(consensus, command.prefix);
+  if (command.do === 'stall') return stall(command.ms);
   if (command.do === 'add') return say('added', await consensus.addMember(command.member));
   await consensus.readBarrier();
   say('words', [...words.all]);
@@ -66,6 +69,10 @@ async function start(opts: ConsensusOpts, identity: TlsIdentity): Promise<void> 
   consensus.onMembers((members) => say('members', members));
   say('members', consensus.members());
   say('leadership', consensus.leadership());
+}
+
+function stall(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 async function write(to: Consensus, prefix: string): Promise<void> {
