@@ -62,7 +62,12 @@ export const TAKES_ANY_ENTRY_FOR_ITS_OWN: Bug = {
 function blind(message: Extract<ToHost, { kind: 'committed' }>): ToHost {
   const { committed, lost, unknown } = message.outcomes;
   const [run = { term: 0 }] = message.terms;
-  const taken = lost.map((id) => ({ id, index: message.firstIndex, term: run.term }));
+  const taken = lost.map((firstId) => ({
+    firstId,
+    firstIndex: message.firstIndex,
+    term: run.term,
+    count: 1,
+  }));
   return { ...message, outcomes: { committed: [...committed, ...taken], lost: [], unknown } };
 }
 

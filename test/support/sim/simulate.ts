@@ -184,7 +184,7 @@ function limitsOf(random: Random) {
   return {
     snapshotEveryEntries: 10 + randomInt(random, 60),
     logEntriesForSlowFollowers: randomInt(random, 20),
-    segmentBytes: (randomInt(random, 2) === 0 ? 32 : 128) * 1024,
+    segmentBytes: (randomInt(random, 2) === 0 ? 32 : 64) * 1024,
     requestTimeoutMs: 3000,
   };
 }

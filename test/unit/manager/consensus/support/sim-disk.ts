@@ -123,13 +123,15 @@ export class SimDisk implements Disk {
         alive();
         inode.current = inode.current.slice(0, bytes);
         inode.durable = inode.durable.slice(0, bytes);
-        inode.pending = inode.pending.filter((write) => write.at < bytes);
+        inode.pending = inode.pending
+          .filter((write) => write.at < bytes)
+          .map((write) => ({ at: write.at, bytes: write.bytes.subarray(0, bytes - write.at) }));
       },
       sync: () => {
         alive();
         if (this.failure !== undefined) throw this.failure;
         this.syncs += 1;
-        inode.durable = inode.current.slice();
+        for (const write of inode.pending) inode.durable = written(inode.durable, write);
         inode.pending = [];
       },
       close: () => undefined,
