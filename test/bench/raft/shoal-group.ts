@@ -144,6 +144,9 @@ class Member {
     });
     this.#child = child;
     child.on('message', (said: FromMember) => this.#heard(said));
+    child.on('exit', () => {
+      if (this.#child === child) this.#heard({ say: 'failed', message: 'its process ended' });
+    });
     const listen = { host: '127.0.0.1', port: raftPort };
     const opts = { stateDir, self: this.addresses, listen, start };
     const identity = node.identity.current();
