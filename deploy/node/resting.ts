@@ -9,8 +9,8 @@ export interface RestingModules {
 }
 
 const LOOK_MS = 4_000;
-/** Less than this in one look is rest. */
-const REST_CPU_MS_MAX = 80;
+/** Less than this in one look is rest: a manager of a cluster in which nothing happens takes half of it. */
+const REST_CPU_MS_MAX = 200;
 /** So much work is worth another clean-up. */
 const WORK_CPU_MS_MIN = 1_000;
 
