@@ -15,7 +15,11 @@ const FAILURE_MEMORY_MS = 5 * 60_000;
 /** What there is to place on and what is there already; every StoreView is one. */
 export interface ClusterFacts {
   readonly nodes: { all(): Iterable<Node> };
-  readonly tasks: { all(): Iterable<Task> };
+  readonly tasks: {
+    all(): Iterable<Task>;
+    /** At least those that wait for a node. */
+    unsettled(): Iterable<Task>;
+  };
   revision(serviceId: ServiceId, specVersion: number): Revision | undefined;
 }
 
@@ -30,7 +34,7 @@ export interface Placement {
  * (global services) are only checked, and first, for nobody else can take their place.
  */
 export function place(facts: ClusterFacts, nowMs: number): Placement {
-  const pending = [...facts.tasks.all()].filter(
+  const pending = [...facts.tasks.unsettled()].filter(
     (task) => isActive(task) && task.status.state === TaskState.Pending,
   );
   if (pending.length === 0) return { placed: [], waiting: [] };
@@ -52,8 +56,13 @@ class Placing {
   constructor(facts: ClusterFacts, nowMs: number) {
     this.#facts = facts;
     for (const node of facts.nodes.all()) this.loads.set(node.id, new NodeLoad(node));
-    const heads = headsOf(facts.tasks.all());
-    for (const task of facts.tasks.all()) this.#add(task, heads, nowMs);
+    const heads = new Heads();
+    for (const task of facts.tasks.all()) {
+      this.#add(task, nowMs);
+      if (isActive(task)) heads.see(task);
+    }
+    for (const task of heads.all())
+      if (task.status.state >= TaskState.Assigned) this.#loadOf(task)?.count(task.serviceId);
   }
 
   run(pending: readonly Task[]): Placement {
@@ -67,15 +76,17 @@ class Placing {
     return { placed: this.#placed, waiting: this.#waiting };
   }
 
-  #add(task: Task, heads: Heads, nowMs: number): void {
-    const load = task.nodeId === undefined ? undefined : this.loads.get(task.nodeId);
+  #add(task: Task, nowMs: number): void {
+    const load = this.#loadOf(task);
     if (load === undefined || task.status.state < TaskState.Assigned) return;
     if (failedLately(task, nowMs)) load.noteFailure(task.serviceId, task.specVersion);
     if (isDead(task)) return;
     const demand = this.#demandOf(task);
     if (typeof demand === 'object') load.reserve(demand);
-    if (isActive(task) && heads.get(task.serviceId)?.get(slotKeyOf(task)) === task)
-      load.count(task.serviceId);
+  }
+
+  #loadOf({ nodeId }: Task): NodeLoad | undefined {
+    return nodeId === undefined ? undefined : this.loads.get(nodeId);
   }
 
   #check(task: Task, nodeId: NodeId): void {
@@ -130,18 +141,19 @@ class Placing {
 }
 
 /** The task that each slot is about: its newest, which takes over from others that may still run. */
-type Heads = ReadonlyMap<ServiceId, ReadonlyMap<SlotKey, Task>>;
+class Heads {
+  readonly #services = new Map<ServiceId, Map<SlotKey, Task>>();
 
-function headsOf(tasks: Iterable<Task>): Heads {
-  const heads = new Map<ServiceId, Map<SlotKey, Task>>();
-  for (const task of tasks) {
-    if (!isActive(task)) continue;
-    const slots = heads.get(task.serviceId) ?? new Map<SlotKey, Task>();
-    heads.set(task.serviceId, slots);
+  see(task: Task): void {
+    const slots = this.#services.get(task.serviceId) ?? new Map<SlotKey, Task>();
+    this.#services.set(task.serviceId, slots);
     const head = slots.get(slotKeyOf(task));
     if (head === undefined || compareAge(head, task) < 0) slots.set(slotKeyOf(task), task);
   }
-  return heads;
+
+  *all(): Iterable<Task> {
+    for (const slots of this.#services.values()) yield* slots.values();
+  }
 }
 
 function failedLately(task: Task, nowMs: number): boolean {

@@ -20,17 +20,27 @@ export class AddressBook {
 
   /** The addresses of an allocated overlay network. */
   pool(id: NetworkId): AddressPool | undefined {
-    this.#pools ??= readPools(this.#view);
+    this.#pools ??= poolsOf(this.#view);
     return this.#pools.get(id);
   }
 }
 
-function readPools(view: StoreView): ReadonlyMap<NetworkId, AddressPool> {
+/** A pool for each network; who has which address is looked up when the first one is to be taken. */
+function poolsOf(view: StoreView): ReadonlyMap<NetworkId, AddressPool> {
   const pools = new Map<NetworkId, AddressPool>();
+  let isFilled = false;
+  const fill = (): void => {
+    if (!isFilled) noteHolders(view, pools);
+    isFilled = true;
+  };
   for (const network of view.networks.all()) {
     const subnet = subnetOf(network);
-    if (subnet !== undefined) pools.set(network.id, new AddressPool(network, subnet));
+    if (subnet !== undefined) pools.set(network.id, new AddressPool(network, subnet, fill));
   }
+  return pools;
+}
+
+function noteHolders(view: StoreView, pools: ReadonlyMap<NetworkId, AddressPool>): void {
   for (const service of view.services.all()) {
     for (const { networkId, addr } of service.endpoint?.vips ?? []) pools.get(networkId)?.hold(addr);
   }
@@ -39,7 +49,6 @@ function readPools(view: StoreView): ReadonlyMap<NetworkId, AddressPool> {
       for (const address of addresses) pools.get(networkId)?.note(task, address);
     }
   }
-  return pools;
 }
 
 /** The addresses of one network: each given once, those free for longest first as far as can be told. */
@@ -53,7 +62,11 @@ export class AddressPool {
   /** Where the search goes on: behind the address given last. */
   #next: number;
 
-  constructor(network: Network, subnet: AddressRange) {
+  readonly #fill: () => void;
+
+  /** `fill` notes everybody who has an address, in all pools; it is called before the first one is taken. */
+  constructor(network: Network, subnet: AddressRange, fill: () => void) {
+    this.#fill = fill;
     const config = network.ipam?.find(isIpv4);
     this.#prefixBits = subnet.prefixBits;
     this.#usable = usableRange(config, subnet);
@@ -81,6 +94,7 @@ export class AddressPool {
 
   /** Takes a free address, as CIDR; undefined when there is none. */
   take(): string | undefined {
+    this.#fill();
     const free = this.#find((address) => !this.#usedLately.has(address)) ?? this.#find(() => true);
     if (free === undefined) return undefined;
     this.#held.add(free);

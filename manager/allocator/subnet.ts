@@ -18,8 +18,14 @@ export function parseSubnet(text: string): AddressRange | undefined {
   };
 }
 
+const BYTE = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+/** What nearly all addresses look like: read at every look at the cluster, so without detours. */
+const PLAIN_ADDRESS = new RegExp(`^${BYTE}\\.${BYTE}\\.${BYTE}\\.${BYTE}(?:/|$)`);
+
 /** An address as a number, with or without a prefix length behind it; undefined for what is no IPv4 address. */
 export function parseAddress(text: string): number | undefined {
+  const plain = PLAIN_ADDRESS.exec(text);
+  if (plain !== null) return plain.slice(1, 5).reduce((sum, part) => sum * 256 + Number(part), 0);
   const [address = ''] = text.split('/');
   return Address4.isValid(address) ? Number(new Address4(address).bigInt()) : undefined;
 }

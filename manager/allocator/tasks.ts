@@ -20,7 +20,7 @@ export const tasks: Controller = {
   plan(view, { nowMs }) {
     const attaching = new Attaching(view);
     const changes: Change[] = [];
-    for (const task of view.tasks.all()) {
+    for (const task of view.tasks.unsettled()) {
       if (task.status.state !== TaskState.New || !isActive(task)) continue;
       const networks = attaching.attach(task);
       if (typeof networks !== 'string') changes.push({ kind: 'allocateTask', taskId: task.id, networks });

@@ -16,8 +16,7 @@ export const release: Controller = {
   name: 'release',
   wakesOn: ['node', 'task'],
   plan(view, situation) {
-    const leaving: Task[] = [];
-    for (const task of view.tasks.all()) if (waitsForRelease(task)) leaving.push(task);
+    const leaving = view.tasks.unsettled().filter(waitsForRelease);
     if (leaving.length === 0) return NOTHING;
     const users = networkUsers(view);
     return { changes: leaving.filter((task) => isReleased(view, situation, users, task)).map(letGo) };

@@ -12,7 +12,7 @@ import type {
   TaskStatus,
   UpdateStatus,
 } from '#proto/types/objects.ts';
-import type { IpamConfig } from '#proto/types/specs.ts';
+import type { IpamConfig, NodeSpec } from '#proto/types/specs.ts';
 import type { DesiredState, NodeRole } from '#proto/types/states.ts';
 
 /** Tables of the store. */
@@ -106,6 +106,8 @@ export type Change =
       readonly role: NodeRole;
       readonly certificateExpiresAtMs: number;
     }
+  /** What a user wants of a node, and nothing of what others say of it; gives the node a new specVersion. */
+  | { readonly kind: 'setNodeSpec'; readonly nodeId: NodeId; readonly spec: NodeSpec }
   /** A service that still has tasks only becomes pendingDelete; whoever reaps its last task deletes it again. */
   | {
       readonly kind: 'delete';

@@ -1,7 +1,14 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import { unstoredCluster } from '#proto/convert/cluster.ts';
 import { ipamConfigs, unstoredNetwork } from '#proto/convert/network.ts';
-import { managerStatus, nodeDescription, nodeRole, nodeStatus, unstoredNode } from '#proto/convert/node.ts';
+import {
+  managerStatus,
+  nodeDescription,
+  nodeRole,
+  nodeSpec,
+  nodeStatus,
+  unstoredNode,
+} from '#proto/convert/node.ts';
 import { endpoint, serviceSpec, updateStatus } from '#proto/convert/service.ts';
 import {
   type Converter,
@@ -121,6 +128,10 @@ const bodies: { readonly [K in Kind]: Converter<Body<K>, WireBody<K>> } = {
     nodeId,
     role: nodeRole,
     certificateExpiresAtMs: uint64,
+  }),
+  setNodeSpec: shape<Body<'setNodeSpec'>, wire.ChangeSetNodeSpec>('set node spec', {
+    nodeId,
+    spec: nodeSpec,
   }),
   delete: shape<Body<'delete'>, wire.ChangeDelete>('delete', {
     table: word<Body<'delete'>['table']>('table', { node: true, service: true, network: true, task: true }),

@@ -20,6 +20,11 @@ export interface TaskTable extends TableView<TaskId, Task> {
   /** In order of (slot, id). */
   byService(serviceId: ServiceId): readonly Task[];
   byNode(nodeId: NodeId): readonly Task[];
+  /**
+   * Tasks that are not where they are to be, by id: those on their way to Running, and those that run and were asked to
+   * stop. What somebody must look at again and again, out of however many there are.
+   */
+  unsettled(): readonly Task[];
 }
 
 /**

@@ -32,6 +32,11 @@ export function setNodeRole(
   changeNode(writer, nodeId, (node) => ({ ...node, role, certificateExpiresAtMs }));
 }
 
+export function setNodeSpec(writer: Writer, { nodeId, spec }: ChangeOf<'setNodeSpec'>): void {
+  const node = writer.tables.get('node', nodeId);
+  if (node !== undefined) writer.put('node', { ...node, spec, specVersion: writer.version });
+}
+
 /** Nothing is written where nothing would change. */
 function changeNode(
   writer: Writer,

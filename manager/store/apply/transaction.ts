@@ -5,7 +5,7 @@ import type { Change, Expectation, Transaction } from '../changes.ts';
 import type { Tables } from '../tables.ts';
 import type { StoreEvent } from '../view.ts';
 import { allocateNetwork, putNetwork } from './networks.ts';
-import { allocateNode, setManagerStatus, setNodeRole, setNodeStatus } from './nodes.ts';
+import { allocateNode, setManagerStatus, setNodeRole, setNodeSpec, setNodeStatus } from './nodes.ts';
 import { allocateService, deleteService, putService, rollBackService, setUpdateStatus } from './services.ts';
 import {
   allocateTask,
@@ -84,6 +84,8 @@ function applyChange(writer: Writer, change: Change): void {
       return setManagerStatus(writer, change.nodeId, change.manager);
     case 'setNodeRole':
       return setNodeRole(writer, change);
+    case 'setNodeSpec':
+      return setNodeSpec(writer, change);
     case 'delete':
       return deleteRow(writer, change.table, change.id);
     default:

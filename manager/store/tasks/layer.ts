@@ -65,6 +65,11 @@ export class Layer {
     return found.filter((task) => task !== null && task.id !== after) as Task[];
   }
 
+  /** All tasks that are here, by id. */
+  tasks(): Task[] {
+    return this.between(undefined, undefined);
+  }
+
   /** What a part of the past knows and this does not know better. */
   absorb(past: Past): void {
     for (const [id, before] of past.rows) if (this.#rows.get(id) === undefined) this.set(id, before);

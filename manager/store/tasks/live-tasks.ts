@@ -2,7 +2,7 @@ import { assert } from '#proto/base/assert.ts';
 import { revisionKey } from '#proto/types/assignments.ts';
 import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Task, TaskStatus } from '#proto/types/objects.ts';
-import type { DesiredState } from '#proto/types/states.ts';
+import { type DesiredState, TaskState } from '#proto/types/states.ts';
 import { Columns, PROBE } from './columns.ts';
 import { Names, Words } from './names.ts';
 import { OrderedRows } from './ordered-rows.ts';
@@ -22,6 +22,11 @@ const PAST_ROWS_MAX = 1_000;
 /** Sorts before every id. */
 const FIRST_ID = '0'.repeat(25);
 
+/** See TaskTable.unsettled. */
+export function isUnsettled(state: number, desired: number): boolean {
+  return state < TaskState.Running || (state === TaskState.Running && desired >= TaskState.Shutdown);
+}
+
 /** The task table that entries are applied to: columns, bodies and indexes, changed in place. */
 export class LiveTasks {
   readonly columns = new Columns();
@@ -34,6 +39,8 @@ export class LiveTasks {
   readonly ids = new OrderedRows(this.columns.compareIds);
   readonly slots = new OrderedRows(this.columns.compareSlots);
   readonly places = new OrderedRows(this.columns.comparePlaces);
+  /** Rows that isUnsettled(), by id. */
+  readonly unsettled = new OrderedRows(this.columns.compareIds);
   /** Tasks of each revision, by its key. */
   readonly #counts = new Map<string, number>();
   readonly #kept: (Task | undefined)[] = [];
@@ -78,6 +85,15 @@ export class LiveTasks {
     return this.places.from(PROBE, fits).map((row) => this.taskOf(row));
   }
 
+  allUnsettled(): Task[] {
+    this.#probe(FIRST_ID);
+    return this.unsettled.from(PROBE, () => true).map((row) => this.taskOf(row));
+  }
+
+  isUnsettled(row: number): boolean {
+    return isUnsettled(this.columns.state(row), this.columns.desired(row));
+  }
+
   /** Rows of the tasks that come after this one by id (from the first on: undefined), in order, at most so many. */
   rowsAfter(id: TaskId | undefined, max: number): number[] {
     this.#probe(id ?? FIRST_ID);
@@ -112,8 +128,7 @@ export class LiveTasks {
     if (row === 0) return this.#add(id, task);
     this.#past.note(id, this.taskOf(row));
     this.#setNode(row, task.nodeId);
-    this.columns.setState(row, task.status.state);
-    this.columns.setDesired(row, task.desired);
+    this.#setStates(row, task);
     this.columns.setBody(row, this.bodies.replace(this.columns.body(row), encodeBody(task, this.words)));
     this.#keep(row, task);
     this.#maybeEndPast();
@@ -125,6 +140,7 @@ export class LiveTasks {
     const task = this.taskOf(row);
     this.#remember('', 0);
     this.#past.note(id, task);
+    if (this.isUnsettled(row)) this.unsettled.remove(row);
     this.found.remove(row);
     this.ids.remove(row);
     this.slots.remove(row);
@@ -152,6 +168,7 @@ export class LiveTasks {
     this.columns.setNode(row, 0);
     this.columns.setState(row, task.status.state);
     this.columns.setDesired(row, task.desired);
+    if (this.isUnsettled(row)) this.unsettled.add(row);
     this.columns.setBody(row, this.bodies.add(encodeBody(task, this.words)));
     this.#setNode(row, task.nodeId);
     this.found.add(row);
@@ -160,6 +177,15 @@ export class LiveTasks {
     this.#keep(row, task);
     this.#count(task, 1);
     this.#maybeEndPast();
+  }
+
+  #setStates(row: number, { status, desired }: Task): void {
+    const before = this.isUnsettled(row);
+    this.columns.setState(row, status.state);
+    this.columns.setDesired(row, desired);
+    if (this.isUnsettled(row) === before) return;
+    if (before) this.unsettled.remove(row);
+    else this.unsettled.add(row);
   }
 
   #setNode(row: number, nodeId: NodeId | undefined): void {

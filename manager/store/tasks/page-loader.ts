@@ -38,10 +38,11 @@ export class PageLoader {
 
   /** Makes the indexes, a step at a time. */
   *finish(): Generator<void> {
-    const { columns, ids, slots, places } = this.#live;
+    const { columns, ids, slots, places, unsettled } = this.#live;
     const byId = Uint32Array.from(this.#rows);
     yield;
     ids.load(byId);
+    unsettled.load(byId.filter((row) => this.#live.isUnsettled(row)));
     yield;
     const byService = (row: number): number => columns.service(row);
     slots.load(yield* sortRows(yield* sortRows(byId, (row) => columns.slot(row)), byService));

@@ -5,7 +5,7 @@ import type { Task } from '#proto/types/objects.ts';
 import { compareTexts } from '../tree.ts';
 import type { TaskTable } from '../view.ts';
 import { compareSlots, Layer } from './layer.ts';
-import { LiveTasks } from './live-tasks.ts';
+import { isUnsettled, LiveTasks } from './live-tasks.ts';
 import { PageLoader } from './page-loader.ts';
 import { PageWriter } from './page-writer.ts';
 import type { Past } from './past.ts';
@@ -58,6 +58,14 @@ export class TaskRows implements TaskTable {
     const live = this.#live.byNode(nodeId);
     if (layer === undefined) return live;
     return merged(layer, live, layer.byNode(nodeId), compareTaskIds);
+  }
+
+  unsettled(): readonly Task[] {
+    const layer = this.#caughtUp();
+    const live = this.#live.allUnsettled();
+    if (layer === undefined || layer.isEmpty) return live;
+    const here = layer.tasks().filter(({ status, desired }) => isUnsettled(status.state, desired));
+    return merged(layer, live, here, compareTaskIds);
   }
 
   *all(): Iterable<Task> {

@@ -89,7 +89,7 @@ export class Script {
   #facts(): Parameters<typeof place>[0] {
     return {
       nodes: { all: () => this.#nodes.values() },
-      tasks: { all: () => this.#tasks },
+      tasks: { all: () => this.#tasks, unsettled: () => this.#tasks },
       revision: (serviceId, specVersion) => this.#revisions.get(`${serviceId}/${specVersion}`),
     };
   }

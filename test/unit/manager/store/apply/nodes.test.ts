@@ -45,6 +45,18 @@ test('nodes: each writer changes its own part', (t) => {
   });
 });
 
+test('setNodeSpec: leaves what others said alone, and says when the spec was changed', (t) => {
+  const box = new Sandbox();
+  const spec = { role: 'worker', availability: 'drain' } as const;
+  t.deepEqual(box.apply({ kind: 'setNodeSpec', nodeId: N1, spec }), [], 'the node is not there');
+  box.apply(putNode(N1));
+  t.is(nodeOf(box).specVersion, undefined);
+  box.apply({ kind: 'setNodeStatus', nodeId: N1, status: { state: 'ready' }, description });
+  box.apply({ kind: 'setNodeSpec', nodeId: N1, spec });
+  box.apply({ kind: 'setNodeStatus', nodeId: N1, status: { state: 'down' } });
+  t.like(nodeOf(box), { spec, description, status: { state: 'down' }, specVersion: 4, version: 5 });
+});
+
 test('setManagerStatus: absent takes the manager away', (t) => {
   const box = new Sandbox();
   box.apply(putNode(N1), { kind: 'setManagerStatus', nodeId: N1, manager });

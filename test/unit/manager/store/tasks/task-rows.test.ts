@@ -32,6 +32,14 @@ class Model {
     return this.all().filter(({ nodeId }) => nodeId === id);
   }
 
+  unsettled(): Task[] {
+    return this.all().filter(
+      ({ status, desired }) =>
+        status.state < TaskState.Running ||
+        (status.state === TaskState.Running && desired > TaskState.Complete),
+    );
+  }
+
   countOf(id: ServiceId, specVersion: number): number {
     return this.byService(id).filter((task) => task.specVersion === specVersion).length;
   }
@@ -56,9 +64,9 @@ function taskOf(random: Random, serial: number, version: number, known: Task | u
     slot: serial % 17,
     specVersion: 1 + (serial % 2),
     ...(nodeId === undefined ? {} : { nodeId }),
-    desired: TaskState.Running,
+    desired: pick(random, [TaskState.Running, TaskState.Complete, TaskState.Shutdown]),
     status: {
-      state: TaskState.Running,
+      state: pick(random, [TaskState.New, TaskState.Ready, TaskState.Running, TaskState.Failed]),
       atMs: version,
       message: pick(random, ['started', 'a word of its own '.repeat(randomInt(random, 40))]),
       ...(randomInt(random, 2) === 0 ? {} : { container, startedAtMs: version - 5 }),
@@ -94,6 +102,7 @@ test('tasks: views and drafts stay as they were, whatever becomes of the table',
   const alike = ({ rows, model }: Pair): void => {
     t.is(rows.size, model.tasks.size);
     t.deepEqual([...rows.all()], model.all());
+    t.deepEqual(rows.unsettled(), model.unsettled());
     for (const id of SERVICES) {
       t.deepEqual(rows.byService(id), model.byService(id));
       for (const version of [1, 2]) t.is(rows.countOf(id, version), model.countOf(id, version));
