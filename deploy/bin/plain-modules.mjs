@@ -22,6 +22,10 @@ registerHooks({
   },
 });
 
+// Whoever imports node:http as a module would load Node's whole fetch for these three, which nobody here uses.
+const http = process.getBuiltinModule('node:http');
+for (const name of ['WebSocket', 'CloseEvent', 'MessageEvent']) delete http[name];
+
 /** The module of that name in the first cache that has it; a missing one is a reason to strip all, once. */
 function plain(name) {
   const found = lookUp(name);

@@ -54,11 +54,13 @@ test('modules: a daemon in no swarm loads nothing that only a swarm needs', asyn
       return found;
     } });
     await import('#deploy/node/daemon.ts');
+    loaded.push(...process.moduleLoadList.map((name) => name.replace(' ', '/')));
     console.log(loaded.join('\\n'));
   `;
   const loaded = (await run(lines, ['--import', PRELOAD])).split('\n');
   t.true(loaded.some((url) => url.endsWith('agent/core/open-engine.ts')));
-  const swarms = /\/(manager|@grpc|@peculiar|reflect-metadata|protobufjs|prom-client|preact|sorted-btree)\//;
+  const swarms =
+    /\/(manager|@grpc|@peculiar|reflect-metadata|protobufjs|prom-client|preact|sorted-btree)\/|\/undici/;
   t.deepEqual(
     loaded.filter((url) => swarms.test(url)),
     [],
