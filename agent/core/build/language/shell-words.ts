@@ -18,12 +18,21 @@ export type Environment = ReadonlyMap<string, string>;
 
 /** Expands one word. Throws an Error that says what is wrong with it. */
 export function expandWord(text: string, env: Environment, opts: ExpandOpts): string {
-  return new Expansion(text, env, opts).run(undefined).text;
+  return run(text, env, opts).text;
 }
 
 /** Expands what may become several words, or none: unquoted values are split at blanks. */
 export function expandWords(text: string, env: Environment, opts: ExpandOpts): string[] {
-  return new Expansion(text, env, opts).run(undefined).words;
+  return run(text, env, opts).words;
+}
+
+function run(text: string, env: Environment, opts: ExpandOpts): ReturnType<Expansion['run']> {
+  try {
+    return new Expansion(text, env, opts).run(undefined);
+  } catch (error) {
+    const message = `failed to process ${JSON.stringify(text)}: ${(error as Error).message}`;
+    throw new Error(message, { cause: error });
+  }
 }
 
 /** Collects words: blanks that are not quoted end one. */

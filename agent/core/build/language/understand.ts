@@ -6,16 +6,33 @@ import { heredocOf } from './heredoc.ts';
 import type { CommandLine, CopySource, Dockerfile, Instruction, Pair, Stage } from './instructions.ts';
 import { DockerfileError, type DockerfileNode, parseDockerfile } from './parser.ts';
 
-/** Reads a Dockerfile. INVALID_ARGUMENT `dockerfile parse error line N: …`. */
+const NO_INSTRUCTIONS = 'file with no instructions';
+const NO_STAGE = 'no build stage in current context';
+
+/** Reads a Dockerfile. INVALID_ARGUMENT with Docker's words for what is wrong with it, and the line. */
 export function readDockerfile(text: string): Dockerfile {
+  const {
+    nodes,
+    escape: escapeChar,
+    warnings,
+  } = said(
+    () => parseDockerfile(text),
+    ({ message, line }) =>
+      `failed to parse Dockerfile: ${message}${message === NO_INSTRUCTIONS ? '' : ` (line ${line})`}`,
+  );
+  const stages = said(
+    () => stagesOf(nodes, escapeChar),
+    ({ message, line }) => (message === NO_STAGE ? '' : `dockerfile parse error on line ${line}: `) + message,
+  );
+  return { escape: escapeChar, warnings: allWarnings(warnings), ...stages };
+}
+
+function said<T>(work: () => T, words: (error: DockerfileError) => string): T {
   try {
-    const { nodes, escape: escapeChar, warnings } = parseDockerfile(text);
-    return { escape: escapeChar, warnings: allWarnings(warnings), ...stagesOf(nodes, escapeChar) };
+    return work();
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
-    const where =
-      error.message === 'file with no instructions' ? '' : `dockerfile parse error line ${error.line}: `;
-    throw new ShoalError('INVALID_ARGUMENT', where + error.message, { cause: error });
+    throw new ShoalError('INVALID_ARGUMENT', words(error), { cause: error });
   }
 }
 
@@ -39,7 +56,7 @@ function stagesOf(
     const stage = stages.at(-1);
     if (stage) stage.instructions.push(instruction);
     else if (instruction.kind === 'arg') metaArgs.push(instruction);
-    else throw new DockerfileError('no build stage in current context', node.startLine);
+    else throw new DockerfileError(NO_STAGE, node.startLine);
   }
   return { metaArgs, stages };
 }

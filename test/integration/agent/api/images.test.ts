@@ -93,7 +93,7 @@ test('api: what is wrong with a build before it says anything is a failed reques
       '/build',
       contextOf('FROM busybox\nFETCH x\n'),
       400,
-      /^dockerfile parse error line 2: unknown instruction: FETCH$/,
+      /^dockerfile parse error on line 2: unknown instruction: FETCH$/,
     ],
     [
       '/build?dockerfile=Other',

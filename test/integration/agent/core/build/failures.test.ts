@@ -7,21 +7,21 @@ const FAILURES: readonly [what: string, dockerfile: string, message: string | Re
   [
     'an unknown instruction',
     'FROM busybox\n\nFETCH x\n',
-    'dockerfile parse error line 3: unknown instruction: FETCH',
+    'dockerfile parse error on line 3: unknown instruction: FETCH',
   ],
   [
     'an unknown flag',
     'FROM busybox\nCOPY --unknown=1 a b\n',
-    'dockerfile parse error line 2: unknown flag: --unknown',
+    'dockerfile parse error on line 2: unknown flag: --unknown',
   ],
   [
     'a flag of another builder',
     'FROM busybox\nRUN --mount=type=cache,target=/x true\n',
-    /line 2: the --mount option is not supported/,
+    /on line 2: the --mount option is not supported/,
   ],
   ['a bad stage name', 'FROM busybox AS 1a\n', /line 1: invalid name for build stage: "1a"/],
-  ['no stage', 'RUN true\n', 'dockerfile parse error line 1: no build stage in current context'],
-  ['only comments', '# nothing\n', 'file with no instructions'],
+  ['no stage', 'RUN true\n', 'no build stage in current context'],
+  ['only comments', '# nothing\n', 'failed to parse Dockerfile: file with no instructions'],
   ['an empty file', '', 'the Dockerfile (Dockerfile) cannot be empty'],
   [
     'a file that is not there',
