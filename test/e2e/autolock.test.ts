@@ -62,6 +62,8 @@ test('managers lock themselves, and are unlocked after a restart; workers and de
     return !('locked' in JSON.parse(text)) && /Is Manager: false/.test((await lab.docker('m2', 'info')).out);
   });
 
+  const rotated = await lab.shoal('m1', 'swarm', 'rotate-key');
+  t.regex(rotated.out, /is encrypted with a new key/, rotated.err);
   await lab.kill('m1');
   await lab.start('m1');
   t.is(await unlock(lab, 'm1', first), 'swarm could not be unlocked: invalid key provided');

@@ -91,8 +91,12 @@ export class SwarmLab implements AsyncDisposable {
 }
 
 /** Waits until `holds`; what it throws counts as not yet. Fails after a while, naming `what`. */
-export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = systemClock.monotonicMs() + PATIENCE_MS;
+export async function until(
+  what: string,
+  holds: () => Promise<boolean>,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + patienceMs;
   for (;;) {
     const error = await holds().then(
       (held) => (held ? undefined : new Error('not yet')),
