@@ -6,6 +6,13 @@ import type { Unstamped, Writer } from './writer.ts';
 
 /** Nodes: what each writer may say of them, without touching what others said. */
 
+/** Where it is known when the spec was changed, it stays known. */
+export function putNode(writer: Writer, { node }: ChangeOf<'putNode'>): void {
+  const current = writer.tables.get('node', node.id);
+  const isNewSpec = current?.specVersion !== undefined && !sameValue(current.spec, node.spec);
+  writer.put('node', isNewSpec ? { ...node, specVersion: writer.version } : node);
+}
+
 export function allocateNode(writer: Writer, id: NodeId, meshIndex: number): void {
   changeNode(writer, id, (node) => ({ ...node, meshIndex }));
 }

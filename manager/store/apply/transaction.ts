@@ -5,7 +5,7 @@ import type { Change, Expectation, Transaction } from '../changes.ts';
 import type { Tables } from '../tables.ts';
 import type { StoreEvent } from '../view.ts';
 import { allocateNetwork, putNetwork } from './networks.ts';
-import { allocateNode, setManagerStatus, setNodeRole, setNodeSpec, setNodeStatus } from './nodes.ts';
+import { allocateNode, putNode, setManagerStatus, setNodeRole, setNodeSpec, setNodeStatus } from './nodes.ts';
 import { allocateService, deleteService, putService, rollBackService, setUpdateStatus } from './services.ts';
 import {
   allocateTask,
@@ -51,7 +51,7 @@ function applyChange(writer: Writer, change: Change): void {
     case 'putCluster':
       return writer.put('cluster', change.cluster);
     case 'putNode':
-      return writer.put('node', change.node);
+      return putNode(writer, change);
     case 'putService':
       return putService(writer, change);
     case 'putNetwork':

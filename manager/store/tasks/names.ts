@@ -19,7 +19,7 @@ export class Names<Name extends string> {
   use(name: Name): number {
     const known = this.#numbers.get(name);
     if (known !== undefined) {
-      this.#users[known] = (this.#users[known] as number) + 1;
+      this.useAgain(known);
       return known;
     }
     const number = this.#free.pop() ?? this.#texts.length;
@@ -27,6 +27,11 @@ export class Names<Name extends string> {
     this.#texts[number] = name;
     this.#users[number] = 1;
     return number;
+  }
+
+  /** Counts one more user of a name that is in use. */
+  useAgain(number: number): void {
+    this.#users[number] = (this.#users[number] as number) + 1;
   }
 
   /** One user less. */

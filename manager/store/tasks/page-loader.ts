@@ -2,6 +2,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import type { TaskPage } from '#proto/gen/shoal.ts';
 import type { NodeId, ServiceId } from '#proto/types/ids.ts';
 import type { LiveTasks } from './live-tasks.ts';
+import type { Names } from './names.ts';
 import { ID_WORDS } from './packed-id.ts';
 import type { PageColumns } from './page-writer.ts';
 import { sortRows } from './sort-rows.ts';
@@ -11,6 +12,9 @@ export class PageLoader {
   readonly #live: LiveTasks;
   /** By number; 0 names nothing. */
   readonly #names: (string | undefined)[] = [undefined];
+  /** Numbers in the table, by those in the snapshot. */
+  readonly #services: number[] = [];
+  readonly #nodes: number[] = [];
   readonly #rows: number[] = [];
   /** How many tasks there are of each service and spec version. */
   readonly #counts = new Map<string, Map<number, number>>();
@@ -60,8 +64,12 @@ export class PageLoader {
     const nodeId = this.#nameOf(from.nodes[at]);
     if (serviceId === undefined) throw broken('a task has no service');
     columns.setIdWords(row, from.ids, at * ID_WORDS);
-    columns.setService(row, services.use(serviceId as ServiceId));
-    columns.setNode(row, nodeId === undefined ? 0 : nodes.use(nodeId as NodeId));
+    columns.setService(
+      row,
+      use(services, this.#services, from.services[at] as number, serviceId as ServiceId),
+    );
+    if (nodeId === undefined) columns.setNode(row, 0);
+    else columns.setNode(row, use(nodes, this.#nodes, from.nodes[at] as number, nodeId as NodeId));
     columns.setSpecVersion(row, from.specVersions[at] as number);
     columns.setSlot(row, from.slots[at] as number);
     columns.setState(row, from.states[at] as number);
@@ -86,6 +94,14 @@ export class PageLoader {
     versions.set(specVersion, (versions.get(specVersion) ?? 0) + 1);
     this.#counts.set(serviceId, versions);
   }
+}
+
+/** Counts one more user of a name, and gives its number in the table. */
+function use<Name extends string>(names: Names<Name>, known: number[], number: number, name: Name): number {
+  const there = known[number];
+  if (there !== undefined) names.useAgain(there);
+  else known[number] = names.use(name);
+  return known[number] as number;
 }
 
 /** The numbers of a page, in memory of their own, for a part of a message begins anywhere. */
