@@ -83,6 +83,18 @@ export class SimGroup {
     return this.members().filter(({ learner }) => !learner);
   }
 
+  /** All members have applied everything up to there, and vote. */
+  hasAll(index: number): boolean {
+    const members = this.members();
+    const has = ({ nodeId, learner }: Member): boolean => {
+      const manager = this.managers.find((other) => other.nodeId === nodeId);
+      // Who was let in while the leader went away never heard of it: it waits to be let in again.
+      if (manager === undefined) return learner;
+      return !learner && (manager.life?.machine.version ?? 0) >= index;
+    };
+    return members.length > 0 && members.every(has);
+  }
+
   end(manager: SimManager, power: boolean): void {
     if (manager.life === undefined) return;
     this.note(`weather: ${manager.name} ${power ? 'loses power' : 'is killed'}`);

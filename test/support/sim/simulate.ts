@@ -33,6 +33,8 @@ export type Figures = Readonly<
 
 const STORM_MS = 4000;
 const RECOVERS_WITHIN_MS = 60_000;
+/** What was begun when all was well ends within this. */
+const LAST_WORDS_MS = 400;
 const LEASE_SHARE = 0.15;
 
 /** Runs one history: a group forms, clients use it while things go wrong, then all is well again. Never throws. */
@@ -112,18 +114,7 @@ class History {
     this.#tell('all is well again');
     group.recover();
     const goal = group.truth.lastApplied + 1;
-    const isDone = (): boolean => {
-      const members = group.members();
-      return (
-        members.length > 0 &&
-        members.every(({ nodeId, learner }) => {
-          const manager = group.managers.find((other) => other.nodeId === nodeId);
-          // Of one that was let in while its leader went away, nobody heard: it waits to be let in again.
-          if (manager === undefined) return learner;
-          return !learner && (manager.life?.machine.version ?? 0) >= goal;
-        })
-      );
-    };
+    const isDone = (): boolean => group.hasAll(goal);
     void this.#useAll(isDone);
     await group.until(isDone, 'all have everything', RECOVERS_WITHIN_MS);
   }
@@ -141,8 +132,12 @@ class History {
   async #settle(): Promise<void> {
     const { time, managers, truth } = this.#group;
     this.#clients.stop();
-    await time.run(time.nowMs + 400, () => truth.violation !== undefined);
-    await time.run(time.nowMs + 1, () => true);
+    await time.run(time.nowMs + LAST_WORDS_MS, () => truth.violation !== undefined);
+    await this.#group.until(
+      () => this.#group.hasAll(truth.lastApplied),
+      'all have the last',
+      RECOVERS_WITHIN_MS,
+    );
     for (const { life, name } of managers)
       if (life?.consensus !== undefined) truth.hash(name, life.machine.version, life.machine.hash());
   }
