@@ -259,7 +259,10 @@ export class LinuxNodeNetwork implements NodeNetwork {
       sandboxes,
       locals,
       isForeign: (port) => this.#isForeign(port),
-      addresses: [...machine.addresses().values()].flat(),
+      // Looking costs milliseconds where there are many links: only who asks for an address pays.
+      get addresses() {
+        return [...machine.addresses().values()].flat();
+      },
       dynamicPorts: this.#opts.dynamicPorts,
       lastSlot: this.#lastSlot,
       lastPort: this.#lastPort,
