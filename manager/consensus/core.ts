@@ -189,11 +189,11 @@ export class Core implements AsyncDisposable {
   /** One tick a period; when the loop was held up, time that was lost stays lost: nobody was silent meanwhile but we. */
   #tickAt(dueMs: number): void {
     const { clock } = this.#modules;
-    const { tickMs } = this.#opts.limits;
+    const { tickMs, electionTicks } = this.#opts.limits;
     this.#cancelTick = clock.timer(Math.max(0, dueMs - clock.monotonicMs()), () => {
       const nowMs = clock.monotonicMs();
       this.#metrics.ticked(nowMs - dueMs, tickMs);
-      this.#stalls.came(nowMs, nowMs - dueMs, tickMs);
+      this.#stalls.came(nowMs, nowMs - dueMs, (electionTicks * tickMs) / 2);
       this.#tick();
       if (this.#driver.leadership.leading) this.#maybeStandAside(nowMs);
       this.#tickAt(dueMs + tickMs > nowMs ? dueMs + tickMs : nowMs + tickMs);

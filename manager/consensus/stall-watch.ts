@@ -31,9 +31,9 @@ export class StallWatch {
   #restMs = REST_MS;
   #restUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** The loop came round, this much too late. `tickMs` or less is no delay. */
-  came(nowMs: number, lateMs: number, tickMs: number): void {
-    if (lateMs > tickMs) {
+  /** The loop came round, this much too late. What the others do not mind is no delay. */
+  came(nowMs: number, lateMs: number, harmlessMs: number): void {
+    if (lateMs > harmlessMs) {
       this.#holdUps.push({ atMs: nowMs, lateMs });
       this.#heldUpMs += lateMs;
     }
