@@ -57,6 +57,11 @@ export async function found(
   return {
     nodeId,
     identity: { certificate: founded.certificate, key, roots: rootCa.certificate },
-    changes: [{ kind: 'putCluster', cluster }, { kind: 'putNode', node }, ...freshNetworks(modules.random)],
+    changes: [
+      { kind: 'putCluster', cluster },
+      { kind: 'putNode', node },
+      { kind: 'setNodeSpec', nodeId: node.id, spec: node.spec },
+      ...freshNetworks(modules.random),
+    ],
   };
 }

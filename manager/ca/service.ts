@@ -73,7 +73,7 @@ export class CaService implements Implementation<'Ca'> {
   async #join(request: IssueCertificateRequest): Promise<Reply> {
     const cluster = this.#cluster();
     const role = roleOfToken(cluster, request.token);
-    const availability = availabilityOf(request.availability);
+    const spec = { role, availability: availabilityOf(request.availability) };
     const key = await requestedKey(request.csr);
     const nodeId = nodeIdOf(key);
     // It asked before and never heard the answer.
@@ -86,12 +86,13 @@ export class CaService implements Implementation<'Ca'> {
           kind: 'putNode',
           node: {
             id: nodeId,
-            spec: { role, availability },
+            spec,
             role,
             status: { state: 'unknown', sinceMs: Math.floor(this.#modules.clock.wallMs()) },
             certificateExpiresAtMs: issued.expiresAtMs,
           },
         },
+        { kind: 'setNodeSpec', nodeId, spec },
       ],
     });
     this.#modules.log.info('a node joined', { node: nodeId, role });

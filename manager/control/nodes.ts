@@ -1,17 +1,19 @@
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import type { Node } from '#proto/types/objects.ts';
 import type { NodeSpec } from '#proto/types/specs.ts';
 import type { Consensus } from '../consensus/consensus.ts';
 import type { Store, StoreView } from '../store/view.ts';
 import { findNode } from './lookup.ts';
 import type { Turns } from './turns.ts';
-import { unstored } from './unstored.ts';
 
 export interface NodesModules {
   readonly store: Pick<Store, 'view' | 'update'>;
   readonly consensus: Pick<Consensus, 'members' | 'status'>;
   readonly turns: Turns;
 }
+
+/** How often a change is made anew that something else said of the node came before. */
+const TRIES_MAX = 3;
 
 /** Nodes as users change and remove them. Roles are only asked for here: whoever keeps the members sees to them. */
 export class Nodes {
@@ -21,17 +23,32 @@ export class Nodes {
     this.#modules = modules;
   }
 
-  /** OUT_OF_SEQUENCE when `version` is not the node's; FAILED_PRECONDITION for a demotion that would lose the quorum. */
+  /**
+   * OUT_OF_SEQUENCE when the spec was changed since `version`, whatever else was said of the node; FAILED_PRECONDITION
+   * for a demotion that would lose the quorum.
+   */
   update(ref: string, version: number, spec: NodeSpec): Promise<void> {
-    const { store, turns } = this.#modules;
-    return turns.take(async () => {
-      const node = findNode(store.view(), ref);
-      if (node.version !== version) throw new ShoalError('OUT_OF_SEQUENCE', 'update out of sequence');
-      if (node.spec.role === 'manager' && spec.role === 'worker') await this.#checkDemotion(node);
-      await store.update({
-        expects: [{ table: 'node', id: node.id, version }],
-        changes: [{ kind: 'putNode', node: { ...unstored(node), spec } }],
-      });
+    return this.#modules.turns.take(async () => {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await this.#setSpec(ref, version, spec);
+        } catch (error) {
+          if (codeOf(error) !== 'OUT_OF_SEQUENCE' || tries === TRIES_MAX) throw error;
+        }
+      }
+    });
+  }
+
+  async #setSpec(ref: string, version: number, spec: NodeSpec): Promise<void> {
+    const { store } = this.#modules;
+    const node = findNode(store.view(), ref);
+    const { id: nodeId, specVersion = node.version } = node;
+    if (version < specVersion || node.version < version)
+      throw new ShoalError('OUT_OF_SEQUENCE', 'update out of sequence');
+    if (node.spec.role === 'manager' && spec.role === 'worker') await this.#checkDemotion(node);
+    await store.update({
+      expects: [{ table: 'node', id: nodeId, version: node.version }],
+      changes: [{ kind: 'setNodeSpec', nodeId, spec }],
     });
   }
 

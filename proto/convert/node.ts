@@ -126,6 +126,7 @@ export const unstoredNode = shape<Omit<Node, keyof Stored>, Omit<wire.Node, 'sto
   manager: optional(managerStatus),
   meshIndex: optional(uint32),
   certificateExpiresAtMs: optional(uint64),
+  specVersion: optional(uint64),
 });
 
 export const node = storedObject<Node, wire.Node>('node', unstoredNode);

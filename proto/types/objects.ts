@@ -61,6 +61,8 @@ export interface Node extends Stored {
   readonly meshIndex?: number;
   /** Epoch of the node's certificate as issued, so that a removed node's stays refused. */
   readonly certificateExpiresAtMs?: number;
+  /** The version at which the spec was last changed by itself; absent: nobody knows, it may be the node's own. */
+  readonly specVersion?: number;
 }
 
 export interface NodeDescription {

@@ -166,14 +166,16 @@ export const anyManagerStatus = object<ManagerStatus>(
   { leader: flag },
 );
 
+export const anyNodeSpec = object<specs.NodeSpec>(
+  { role: nodeRole, availability: fc.constantFrom('active', 'pause', 'drain') },
+  { name: text, labels: textMap },
+);
+
 export const anyNode = object<Node>(
   {
     ...stored,
     id: anyId<'node'>(),
-    spec: object<specs.NodeSpec>(
-      { role: nodeRole, availability: fc.constantFrom('active', 'pause', 'drain') },
-      { name: text, labels: textMap },
-    ),
+    spec: anyNodeSpec,
     role: nodeRole,
     status: anyNodeStatus,
   },
@@ -182,6 +184,7 @@ export const anyNode = object<Node>(
     manager: anyManagerStatus,
     meshIndex: uint32,
     certificateExpiresAtMs: count,
+    specVersion: count,
   },
 );
 

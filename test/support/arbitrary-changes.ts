@@ -20,6 +20,7 @@ import {
   anyNetworkAttachments,
   anyNode,
   anyNodeDescription,
+  anyNodeSpec,
   anyNodeStatus,
   anyTaskStatus,
   anyUpdateStatus,
@@ -148,6 +149,7 @@ const otherChanges: fc.Arbitrary<Change>[] = [
     role,
     certificateExpiresAtMs: atMs,
   })),
+  fc.tuple(nodeId, anyNodeSpec).map(([id, spec]) => ({ kind: 'setNodeSpec', nodeId: id, spec })),
   fc
     .oneof(
       fc.tuple(fc.constant('task'), taskId),

@@ -111,6 +111,25 @@ test('labels and availability are changed from the version that was seen', async
   });
 });
 
+test('what a node says of itself does not put a change of it out of sequence', async (t) => {
+  await using lab = await ApiLab.open();
+  const nodeId = 'n1' as NodeId;
+  const said = (state: 'ready' | 'down') =>
+    lab.write({ kind: 'setNodeStatus', nodeId, status: { state, addr: '10.0.0.1' } });
+  await lab.write(node('n1'));
+  const drain = async (Availability: string): Promise<number> => {
+    const { Version, Spec } = (await lab.get('/nodes/n1')).body as Shown;
+    await said('down');
+    await said('ready');
+    const target = `/nodes/n1/update?version=${Version.Index}`;
+    return (await lab.call('POST', target, { ...Spec, Availability })).status;
+  };
+  t.is(await drain('drain'), 500, 'nobody knows when its spec was changed');
+  await lab.write({ kind: 'setNodeSpec', nodeId, spec: { role: 'worker', availability: 'pause' } });
+  t.deepEqual([await drain('active'), await drain('drain')], [200, 200]);
+  t.like(lab.view.nodes.get(nodeId), { spec: { availability: 'drain' }, status: { state: 'ready' } });
+});
+
 async function demote(lab: ApiLab, id: string): Promise<unknown> {
   const { Version, Spec } = (await lab.get(`/nodes/${id}`)).body as Shown;
   const { status, body } = await lab.call('POST', `/nodes/${id}/update?version=${Version.Index}`, {

@@ -55,6 +55,11 @@ test('setNodeSpec: leaves what others said alone, and says when the spec was cha
   box.apply({ kind: 'setNodeSpec', nodeId: N1, spec });
   box.apply({ kind: 'setNodeStatus', nodeId: N1, status: { state: 'down' } });
   t.like(nodeOf(box), { spec, description, status: { state: 'down' }, specVersion: 4, version: 5 });
+  const { version: _, createdAtMs: __, updatedAtMs: ___, ...node } = nodeOf(box);
+  box.apply({ kind: 'putNode', node: { ...node, meshIndex: 7 } });
+  t.is(nodeOf(box).specVersion, 4);
+  box.apply({ kind: 'putNode', node: { ...node, spec: { ...spec, role: 'manager' } } });
+  t.is(nodeOf(box).specVersion, 7);
 });
 
 test('setManagerStatus: absent takes the manager away', (t) => {
