@@ -42,12 +42,20 @@ function fill(folder) {
     const source = readFileSync(file, 'utf8');
     const name = cacheName(source);
     wanted.add(name);
-    if (there.has(name)) continue;
-    const whole = join(folder, `${name}.${process.pid}`);
-    writeFileSync(whole, stripTypeScriptTypes(source));
-    renameSync(whole, join(folder, name));
+    if (!there.has(name)) maybeStrip(source, join(folder, name));
   }
   for (const name of there) if (!wanted.has(name)) maybeForget(join(folder, name));
+}
+
+/** What can't be stripped is left to Node, which says what is wrong with it if it is ever loaded. */
+function maybeStrip(source, path) {
+  const whole = `${path}.${process.pid}`;
+  try {
+    writeFileSync(whole, stripTypeScriptTypes(source));
+    renameSync(whole, path);
+  } catch {
+    rmSync(whole, { force: true });
+  }
 }
 
 function modules() {
