@@ -40,9 +40,9 @@ export function observeCluster({ store, consensus, metrics }: ClusterMetricsModu
     networks.set(view.networks.size);
     const byNodeState = counted([...view.nodes.all()].map(({ status }) => status.state));
     for (const state of NODE_STATES) nodes.set(byNodeState.get(state) ?? 0, { state });
-    const byTaskState = counted([...view.tasks.all()].map(({ status }) => taskStateName(status.state)));
+    const byTaskState = view.tasks.countByState();
     for (const state of Object.values(TaskState)) {
-      tasks.set(byTaskState.get(taskStateName(state)) ?? 0, { state: taskStateName(state) });
+      tasks.set(byTaskState.get(state) ?? 0, { state: taskStateName(state) });
     }
   });
   return {

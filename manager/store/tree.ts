@@ -44,6 +44,11 @@ export class Tree<Key, Value> {
     return this.#tree.clone().values();
   }
 
+  /** Calls back with all, in order. */
+  forEach(use: (value: Value, key: Key) => void): void {
+    this.#tree.forEach(use);
+  }
+
   /** Values from `low` to `high`, both included. */
   between(low: Key, high: Key): Value[] {
     const found: Value[] = [];

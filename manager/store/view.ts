@@ -1,5 +1,6 @@
 import type { ClusterId, NetworkId, NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Cluster, Network, Node, Revision, Service, Task } from '#proto/types/objects.ts';
+import type { TaskState } from '#proto/types/states.ts';
 import type { Change, Expectation, TableName } from './changes.ts';
 
 /** One table at one moment. Rows are frozen; iteration is by id, ascending. */
@@ -25,6 +26,8 @@ export interface TaskTable extends TableView<TaskId, Task> {
    * stop. What somebody must look at again and again, out of however many there are.
    */
   unsettled(): readonly Task[];
+  /** How many tasks there are in each state that some are in. */
+  countByState(): ReadonlyMap<TaskState, number>;
 }
 
 /**

@@ -70,6 +70,11 @@ export class Layer {
     return this.between(undefined, undefined);
   }
 
+  /** Calls back with everything that is different here. */
+  forEach(use: (task: Before, id: TaskId) => void): void {
+    this.#rows.forEach(use);
+  }
+
   /** What a part of the past knows and this does not know better. */
   absorb(past: Past): void {
     for (const [id, before] of past.rows) if (this.#rows.get(id) === undefined) this.set(id, before);

@@ -43,6 +43,7 @@ export class LiveTasks {
   readonly unsettled = new OrderedRows(this.columns.compareIds);
   /** Tasks of each revision, by its key. */
   readonly #counts = new Map<string, number>();
+  readonly #states = new Map<TaskState, number>();
   readonly #kept: (Task | undefined)[] = [];
   readonly #keptRows = new Uint32Array(KEPT_OF_SMALL);
   #past = new Past();
@@ -112,6 +113,10 @@ export class LiveTasks {
     return this.#size < KEPT_OF_SMALL;
   }
 
+  get countByState(): ReadonlyMap<TaskState, number> {
+    return this.#states;
+  }
+
   /** The task of a row, as a frozen object; not to be kept when many others are looked at as well. */
   taskOf(row: number, keep = true): Task {
     const place = this.#placeOf(row);
@@ -141,6 +146,7 @@ export class LiveTasks {
     this.#remember('', 0);
     this.#past.note(id, task);
     if (this.isUnsettled(row)) this.unsettled.remove(row);
+    this.countState(task.status.state, -1);
     this.found.remove(row);
     this.ids.remove(row);
     this.slots.remove(row);
@@ -158,6 +164,13 @@ export class LiveTasks {
     this.#count({ serviceId, specVersion }, count);
   }
 
+  /** Counts tasks of a state. */
+  countState(state: TaskState, by: number): void {
+    const count = (this.#states.get(state) ?? 0) + by;
+    if (count === 0) this.#states.delete(state);
+    else this.#states.set(state, count);
+  }
+
   #add(id: TaskId, task: Task): void {
     const row = this.columns.add();
     assert(this.columns.setId(row, id), `${id} is no task's id`);
@@ -169,6 +182,7 @@ export class LiveTasks {
     this.columns.setState(row, task.status.state);
     this.columns.setDesired(row, task.desired);
     if (this.isUnsettled(row)) this.unsettled.add(row);
+    this.countState(task.status.state, 1);
     this.columns.setBody(row, this.bodies.add(encodeBody(task, this.words)));
     this.#setNode(row, task.nodeId);
     this.found.add(row);
@@ -181,6 +195,8 @@ export class LiveTasks {
 
   #setStates(row: number, { status, desired }: Task): void {
     const before = this.isUnsettled(row);
+    this.countState(this.columns.state(row) as TaskState, -1);
+    this.countState(status.state, 1);
     this.columns.setState(row, status.state);
     this.columns.setDesired(row, desired);
     if (this.isUnsettled(row) === before) return;

@@ -1,6 +1,7 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { TaskPage } from '#proto/gen/shoal.ts';
 import type { NodeId, ServiceId } from '#proto/types/ids.ts';
+import type { TaskState } from '#proto/types/states.ts';
 import type { LiveTasks } from './live-tasks.ts';
 import type { Names } from './names.ts';
 import { ID_WORDS } from './packed-id.ts';
@@ -73,6 +74,7 @@ export class PageLoader {
     columns.setSpecVersion(row, from.specVersions[at] as number);
     columns.setSlot(row, from.slots[at] as number);
     columns.setState(row, from.states[at] as number);
+    this.#live.countState(from.states[at] as TaskState, 1);
     columns.setDesired(row, from.desired[at] as number);
     columns.setBody(row, this.#live.bodies.add(bodies, start, length));
     const previous = this.#rows.at(-1);

@@ -2,13 +2,14 @@ import type { TaskPage } from '#proto/gen/shoal.ts';
 import { revisionKey } from '#proto/types/assignments.ts';
 import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Task } from '#proto/types/objects.ts';
+import type { TaskState } from '#proto/types/states.ts';
 import { compareTexts } from '../tree.ts';
 import type { TaskTable } from '../view.ts';
 import { compareSlots, Layer } from './layer.ts';
 import { isUnsettled, LiveTasks } from './live-tasks.ts';
 import { PageLoader } from './page-loader.ts';
 import { PageWriter } from './page-writer.ts';
-import type { Past } from './past.ts';
+import type { Before, Past } from './past.ts';
 
 /** Tasks looked at in one go while walking over all of them. */
 const STRIDE_ROWS = 512;
@@ -66,6 +67,18 @@ export class TaskRows implements TaskTable {
     if (layer === undefined || layer.isEmpty) return live;
     const here = layer.tasks().filter(({ status, desired }) => isUnsettled(status.state, desired));
     return merged(layer, live, here, compareTaskIds);
+  }
+
+  countByState(): ReadonlyMap<TaskState, number> {
+    const counts = new Map(this.#live.countByState);
+    const count = (task: Before | undefined, by: number): void => {
+      if (task) counts.set(task.status.state, (counts.get(task.status.state) ?? 0) + by);
+    };
+    this.#caughtUp()?.forEach((task, id) => {
+      count(this.#live.get(id), -1);
+      count(task, 1);
+    });
+    return new Map([...counts].filter(([, tasks]) => tasks > 0));
   }
 
   *all(): Iterable<Task> {

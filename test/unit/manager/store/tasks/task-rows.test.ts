@@ -40,6 +40,11 @@ class Model {
     );
   }
 
+  countByState(): Map<TaskState, number> {
+    const states = Map.groupBy(this.all(), ({ status }) => status.state);
+    return new Map([...states].map(([state, tasks]) => [state, tasks.length]));
+  }
+
   countOf(id: ServiceId, specVersion: number): number {
     return this.byService(id).filter((task) => task.specVersion === specVersion).length;
   }
@@ -103,6 +108,7 @@ test('tasks: views and drafts stay as they were, whatever becomes of the table',
     t.is(rows.size, model.tasks.size);
     t.deepEqual([...rows.all()], model.all());
     t.deepEqual(rows.unsettled(), model.unsettled());
+    t.deepEqual(new Map([...rows.countByState()].sort()), new Map([...model.countByState()].sort()));
     for (const id of SERVICES) {
       t.deepEqual(rows.byService(id), model.byService(id));
       for (const version of [1, 2]) t.is(rows.countOf(id, version), model.countOf(id, version));
