@@ -44,6 +44,15 @@ export class Fetcher {
 
   /** The image of a manifest, or of this platform's among those of an index. Nothing is registered before all is here. */
   async fetch(target: Descriptor, opts: FetchOpts): Promise<StoredImage> {
+    try {
+      return await this.#fetch(target, opts);
+    } catch (error) {
+      await this.#store.collectIfFull(error);
+      throw error;
+    }
+  }
+
+  async #fetch(target: Descriptor, opts: FetchOpts): Promise<StoredImage> {
     if (!isDigest(target.digest)) throw new ShoalError('INVALID_ARGUMENT', `${target.digest} is no digest`);
     using lease = this.#store.lease(target.digest);
     const manifest = isIndexType(target.mediaType) ? await this.#choose(target, lease, opts) : target;

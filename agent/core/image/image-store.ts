@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import { unmountUnder } from '../linux/mounts.ts';
 import { spreadFolders } from '../linux/spread.ts';
@@ -240,6 +240,11 @@ export class ImageStore implements AsyncDisposable {
     for (const { chainId } of layers) bytes += this.layerStore.remove(chainId);
     this.emptyTrash();
     return { bytes, layers: layers.map(({ chainId }) => chainId) };
+  }
+
+  /** Gives the room back that failed work has taken, when room is what it failed for; else it may be of use to a next try. */
+  async collectIfFull(failure: unknown): Promise<void> {
+    if (codeOf(failure) === 'RESOURCE_EXHAUSTED') await this.collect();
   }
 
   #used(): Set<Digest> {

@@ -3,11 +3,13 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
+import { Fetcher } from '#agent/core/image/fetch.ts';
 import type { ImageStore } from '#agent/core/image/image-store.ts';
 import { loadImages } from '#agent/core/image/load.ts';
 import { noProgress } from '#agent/core/image/progress.ts';
 import { parseReference } from '#agent/core/image/reference.ts';
 import { saveImages } from '#agent/core/image/save.ts';
+import type { ContentSource } from '#agent/core/image/source.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import { makeImage, openStore, scratch, sha256, tarOf } from './support.ts';
 
@@ -109,4 +111,24 @@ test('full disk: a name that can not be written down is not given', async (t) =>
   rmSync(join(root, 'filler'));
   await store.tag('kept:1', parseReference('other:1'));
   t.is(store.resolve('other:1'), store.resolve('kept:1'));
+});
+
+test('full disk: what a pull had brought before it failed gives its room back', async (t) => {
+  const elsewhere = await openStore(t);
+  const base = await makeImage(elsewhere, { files: [{ name: 'base', content: noise(4) }] });
+  const image = await makeImage(elsewhere, {
+    base,
+    files: [{ name: 'big', content: Buffer.alloc(60 * MIB) }],
+  });
+  const root = disk(t, 48);
+  const store = await openStore(t, join(root, 'store'));
+  const before = await stateOf(store);
+  const source: ContentSource = {
+    document: (digest) => elsewhere.blobs.read(digest),
+    blob: (digest, offset) => Promise.resolve(elsewhere.blobs.stream(digest, offset)),
+  };
+  const fetching = new Fetcher(store).fetch(image.manifest, { source, progress: noProgress });
+  await t.throwsAsync(fetching, FULL);
+  t.deepEqual(store.blobs.all(), []);
+  t.deepEqual(await stateOf(store), before);
 });
