@@ -1,9 +1,5 @@
-import { ContentPeers } from '#agent/core/image/content-peers.ts';
-import { contentService } from '#agent/core/image/content-service.ts';
-import { taskLogs } from '#agent/exec/container/task-logs.ts';
 import { NodeIdentity } from '#agent/session/identity.ts';
 import { joinCluster } from '#agent/session/join.ts';
-import type { KnownManager } from '#agent/session/managers.ts';
 import type {
   Addresses,
   InitRequest,
@@ -21,41 +17,19 @@ import { unlockSecret } from '#manager/ca/unlock-key.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
 import { aloneChanges } from '#manager/leader/alone.ts';
-import type { Clock } from '#proto/base/clock.ts';
 import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
-import type { Log } from '#proto/base/log.ts';
-import type { Metrics } from '#proto/base/metrics.ts';
-import type { Random } from '#proto/base/random.ts';
-import { listenRpc } from '#proto/rpc/server.ts';
-import type { RpcDialer } from '#proto/rpc/types.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import { addressOf, advertiseAddress, freePort, listenAddress, PEER_PORT } from './addresses.ts';
-import { type AgentPart, startAgent } from './agent.ts';
-import { describeNode } from './describe.ts';
 import type { DaemonOpts } from './flags.ts';
 import { found } from './founding.ts';
 import { leavingManagerText } from './leaving.ts';
-import type { Machine } from './machine.ts';
 import type { Beginning, ManagerPart } from './manager.ts';
 import { openingLock } from './manager-lock.ts';
-import { ManagerSwitch } from './manager-switch.ts';
-import type { PeersSwitch } from './peers-switch.ts';
 import { restore } from './restoring.ts';
+import { type Standing, type StandModules, stand } from './standing.ts';
 import { readdressed, SwarmFolder, type SwarmSettings } from './swarm-settings.ts';
 
-export interface SwarmNodeModules {
-  readonly machine: Machine;
-  /** Told of the other nodes, as a source of images, while there are any. */
-  readonly peers: Pick<PeersSwitch, 'set'>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  /** Something that can't be gone on with: the daemon should end. */
-  readonly onFailure: (error: Error) => void;
-  /** A manager has started here: adds what it offers beyond its own services. */
-  readonly onManager: (manager: ManagerPart, dialer: RpcDialer) => void;
-}
+export interface SwarmNodeModules extends Omit<StandModules, 'identity' | 'folder'> {}
 
 const JOIN_WAIT_MS = 20_000;
 const GOODBYE_MS_MAX = 5_000;
@@ -70,13 +44,6 @@ const LEAVING_LOCKED =
 const WRONG_KEY = 'swarm could not be unlocked: invalid key provided';
 const JOIN_TIMEOUT =
   'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.';
-
-/** Everything that runs while this node is part of a swarm. */
-interface Standing extends AsyncDisposable {
-  readonly settings: SwarmSettings;
-  readonly agent: AgentPart;
-  readonly manager: ManagerSwitch;
-}
 
 /** This node's place in a swarm: making one, joining one, leaving it, and standing in it again after a restart. */
 export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDisposable {
@@ -341,65 +308,13 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     this.#trouble = { state: 'active' };
   }
 
-  /** Starts everything: what others fetch from this node, the manager if it is one, and its hands. */
-  async #stand(
+  #stand(
     settings: SwarmSettings,
-    remoteAddrs: readonly string[],
+    remoteAddrs: readonly string[] = [],
     beginning?: Beginning,
   ): Promise<Standing> {
-    await using stack = new AsyncDisposableStack();
-    const { machine, log, clock, random } = this.#modules;
-    const identity = this.#identity;
-    const listen = { host: settings.listen.host, port: settings.peerPort };
-    const peers = stack.use(await listenRpc(listen, { identity, clock, log: log.child('peers') }));
-    peers.add('Content', 'node', contentService({}, { images: machine.images }));
-    peers.add('NodeLogs', 'manager', taskLogs(machine.engine.containers));
-    const manager = stack.use(
-      new ManagerSwitch(settings, {
-        ...this.#modules,
-        onStarted: this.#modules.onManager,
-        onEvent: ({ type, action, id, attributes }) =>
-          machine.engine.parts.events.emit(type, action, id, attributes, 'swarm'),
-        identity,
-        folder: this.#folder,
-        managers: () => agent?.membership.managers.all().map(({ addr }) => addr) ?? remoteAddrs,
-      }),
-    );
-    let agent: AgentPart | undefined;
-    await manager.start(beginning);
-    const reached = {
-      peer: { host: settings.advertiseHost, port: peers.port },
-      dataPathAddr: settings.dataPathAddr,
-    };
-    agent = stack.use(
-      await startAgent(
-        {
-          dir: this.#folder.path,
-          hostname: this.#opts.hostname,
-          executor: this.#opts.executor,
-          managers: knownManagers(manager.current, remoteAddrs),
-        },
-        {
-          ...{ machine, identity, clock, random, log },
-          describe: () => describeNode(this.#opts, reached),
-          localAddr: () => localManager(manager.current),
-        },
-      ),
-    );
-    manager.followRole();
-    stack.use(this.#offerPeers(agent));
-    const running = stack.move();
-    return { settings, agent, manager, [Symbol.asyncDispose]: () => running.disposeAsync() };
-  }
-
-  /** Images are fetched from the other nodes for as long as this one stands. */
-  #offerPeers({ membership, assigned }: AgentPart): Disposable {
-    const { peers, clock, random } = this.#modules;
-    const addresses = (): string[] => {
-      return [...assigned().peers.values()].filter(({ up }) => up).map(({ peerAddr }) => peerAddr);
-    };
-    peers.set(new ContentPeers({ dialer: membership.dialer, peers: addresses, clock, random }));
-    return { [Symbol.dispose]: () => peers.set(undefined) };
+    const place = { daemon: this.#opts, settings, remoteAddrs, ...(beginning && { beginning }) };
+    return stand(place, { ...this.#modules, identity: this.#identity, folder: this.#folder });
   }
 
   /** Tells the others, and stops all that ran for the swarm. */
@@ -451,19 +366,4 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
       cancel();
     }
   }
-}
-
-/** The manager on this very node, once it has caught up so far that it knows this node. */
-function localManager(own: ManagerPart | undefined): string | undefined {
-  return own?.store.view().nodes.get(own.nodeId) === undefined ? undefined : own.addr;
-}
-
-/** Managers that a node knows before any of them has told it: its own and what that knows of others, or those it joined by. */
-function knownManagers(own: ManagerPart | undefined, remoteAddrs: readonly string[]): KnownManager[] {
-  if (own === undefined) return remoteAddrs.map((addr) => ({ addr }));
-  const others = own.consensus.members().filter(({ nodeId }) => nodeId !== own.nodeId);
-  return [
-    { nodeId: own.nodeId, addr: own.addr },
-    ...others.map(({ nodeId, controlAddr }) => ({ nodeId, addr: controlAddr })),
-  ];
 }
