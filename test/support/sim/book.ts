@@ -10,6 +10,8 @@ export interface Call<Output> {
 /** How many steps the check of one object's history may take. */
 const STEPS_MAX = 2_000_000;
 
+const BRIEF_LENGTH = 120;
+
 /** What clients did to one object: each call and return gets a moment of its own. */
 export class Page<Input, Output, State extends ModelState> {
   readonly #model: Model<Input, Output, State>;
@@ -75,6 +77,12 @@ export class Book {
 function say(operation: Operation<unknown, unknown> | undefined): string {
   if (operation === undefined) return 'nothing';
   const { input, output, calledAt, returnedAt } = operation;
-  const end = returnedAt === undefined ? 'no answer' : `${JSON.stringify(output)} at ${returnedAt}`;
-  return `${JSON.stringify(input)} at ${calledAt} (${end})`;
+  const end = returnedAt === undefined ? 'no answer' : `${brief(output)} at ${returnedAt}`;
+  return `${brief(input)} at ${calledAt} (${end})`;
+}
+
+/** A value for people to read: some are large. */
+export function brief(value: unknown): string {
+  const text = JSON.stringify(value) ?? '';
+  return text.length <= BRIEF_LENGTH ? text : `${text.slice(0, BRIEF_LENGTH)}...`;
 }

@@ -1,6 +1,6 @@
 import { codeOf } from '#proto/base/errors.ts';
 import { type Random, randomInt } from '#proto/base/random.ts';
-import type { Call } from './book.ts';
+import { brief, type Call } from './book.ts';
 import type { Life, SimManager } from './manager.ts';
 import type { SimObject, Wish } from './objects.ts';
 import type { SimTime } from './time.ts';
@@ -73,11 +73,11 @@ export class Clients {
     const wish = object.wish(input);
     const manager = this.#chooseManager(wish.kind);
     if (manager === undefined) return;
-    const what = `${client} ${object.name} ${JSON.stringify(input)} at ${manager.name}`;
+    const what = `${client} ${object.name} ${brief(input)} at ${manager.name}`;
     note(`${what} ...`);
     const call = object.page.call(input);
     const ending = await this.#within(this.#carryOut(manager, wish));
-    note(`${what}: ${JSON.stringify(ending)}`);
+    note(`${what}: ${brief(ending)}`);
     this.#end(call, wish, ending);
   }
 

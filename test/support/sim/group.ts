@@ -153,8 +153,7 @@ export class SimGroup {
     const quiet = { lossChance: 0, doubleChance: 0, lateChance: 0, snapshotBreakChance: 0 };
     this.network.opts = { ...this.network.opts, ...quiet };
     for (const manager of this.managers) {
-      manager.disk.roomBytes = Number.POSITIVE_INFINITY;
-      manager.syncMsMax = 2;
+      manager.repair();
       if (manager.life !== undefined) manager.life.disk.operationsLeft = Number.POSITIVE_INFINITY;
       this.restart(manager);
     }
@@ -215,7 +214,7 @@ export class SimGroup {
         network: this.network,
         truth: this.truth,
         log,
-        onCrash: (crashed) => this.end(crashed, randomInt(random, 2) === 0),
+        onEnd: (ended) => this.end(ended, randomInt(random, 2) === 0),
       },
     );
     if (this.#named === 1) this.managers.push(manager);

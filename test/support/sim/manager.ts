@@ -21,6 +21,9 @@ import { WitnessedMachine, witnessedConsensus } from './witnessed.ts';
 /** How long the store waits for a write before it says that its outcome is unknown. */
 const WRITE_TIMEOUT_MS = 1500;
 
+/** Of a good disk. */
+const SYNC_MS_MAX = 2;
+
 /** What is done wrong, to see whether it is found out: parts that stand in for, or come before, the right ones. */
 export interface Bug {
   readonly disk?: (disk: SimDisk) => SimDisk;
@@ -46,8 +49,8 @@ export interface SimManagerModules {
   readonly network: SimNetwork;
   readonly truth: Truth;
   readonly log: Log;
-  /** A disk operation was the process's last. */
-  readonly onCrash: (manager: SimManager) => void;
+  /** The process can't go on: its disk fails, or a disk operation was to be its last. */
+  readonly onEnd: (manager: SimManager) => void;
 }
 
 /** One run of a manager's process. */
@@ -72,7 +75,7 @@ export class SimManager {
   life: Life | undefined;
   raftId = 0;
   /** How long a write to its disk takes. */
-  syncMsMax = 2;
+  syncMsMax = SYNC_MS_MAX;
   #start: StartOpts | undefined;
   lives = 0;
 
@@ -123,7 +126,7 @@ export class SimManager {
       life.consensus = bad;
     } catch (error) {
       if (life.gone) return;
-      if (!/ENOSPC/.test((error as Error).message))
+      if (!/ENOSPC|EIO/.test((error as Error).message))
         this.#modules.truth.violate(`start: ${this.name} does not start: ${(error as Error).stack}`);
       this.end(false);
     }
@@ -143,6 +146,13 @@ export class SimManager {
   /** The process hangs: whatever is due happens later. */
   pause(ms: number): void {
     if (this.life !== undefined) this.life.heldUntilMs = this.#modules.time.nowMs + ms;
+  }
+
+  /** The disk is a good one again. */
+  repair(): void {
+    this.disk.roomBytes = Number.POSITIVE_INFINITY;
+    this.disk.failure = undefined;
+    this.syncMsMax = SYNC_MS_MAX;
   }
 
   /** Does something in the process, when it can; undefined when it ended first. */
@@ -169,7 +179,7 @@ export class SimManager {
     const disk = new ProcessDisk({
       disk: this.disk,
       isGone: () => owner.gone,
-      crash: () => this.#modules.onCrash(this),
+      crash: () => this.#modules.onEnd(this),
     });
     const life: Life = Object.assign(owner, {
       clock: new SkewedClock(this.#opts.clockRate, time, owner),
@@ -250,6 +260,8 @@ export class SimManager {
   }
 
   #failed(life: Life, error: Error): void {
-    if (!life.gone) this.#modules.truth.violate(`${this.name} stopped: ${error.stack}`);
+    if (life.gone) return;
+    if (this.disk.failure !== undefined) this.#modules.onEnd(this);
+    else this.#modules.truth.violate(`${this.name} stopped: ${error.stack}`);
   }
 }

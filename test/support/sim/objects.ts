@@ -17,6 +17,9 @@ import {
   registerModel,
 } from './models.ts';
 
+/** More than a segment of the log holds. */
+const LARGE_BYTES = 40_000;
+
 /** What a client wants of a manager's store: a transaction made from a view, or to see. */
 export type Wish<Output> =
   | {
@@ -117,6 +120,7 @@ function keyAt(book: Book, name: string): SimObject<KeyInput, KeyOutput> {
     choose(random, number) {
       const dice = random.next();
       if (dice < 0.4) return { kind: 'get' };
+      if (dice < 0.42) return { kind: 'put', value: `${number}${'.'.repeat(LARGE_BYTES)}` };
       return { kind: dice < 0.55 ? 'put' : 'append', value: `${number}.` };
     },
     wish(input) {

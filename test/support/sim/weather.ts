@@ -1,4 +1,5 @@
 import { type Random, randomInt } from '#proto/base/random.ts';
+import { withCode } from '../../unit/manager/consensus/support/sim-disk.ts';
 import type { SimGroup } from './group.ts';
 import type { SimManager } from './manager.ts';
 
@@ -67,8 +68,7 @@ export class Weather {
     const group = this.#group;
     group.note('weather: the network and the disks are fine');
     group.network.heal();
-    for (const manager of group.managers) manager.disk.roomBytes = Number.POSITIVE_INFINITY;
-    for (const manager of group.managers) manager.syncMsMax = 2;
+    for (const manager of group.managers) manager.repair();
   }
 
   #revive(): void {
@@ -98,7 +98,11 @@ export class Weather {
       () => this.#split(),
       (manager) => this.#slowLink(manager),
     ],
-    disks: [(manager) => this.#fillDisk(manager), (manager) => this.#slowDisk(manager)],
+    disks: [
+      (manager) => this.#fillDisk(manager),
+      (manager) => this.#slowDisk(manager),
+      (manager) => this.#breakDisk(manager),
+    ],
     hangs: [(manager) => this.#hang(manager)],
     members: [
       () => void this.#group.add(),
@@ -188,6 +192,12 @@ export class Weather {
   #slowDisk(manager: SimManager): void {
     this.#group.note(`weather: the disk of ${manager.name} is slow`);
     manager.syncMsMax = 300;
+  }
+
+  /** Its writes fail until all is calm, and a manager whose writes fail ends. */
+  #breakDisk(manager: SimManager): void {
+    this.#group.note(`weather: the disk of ${manager.name} fails`);
+    manager.disk.failure = withCode('EIO', 'the disk fails');
   }
 
   #transfer(manager: SimManager): void {
