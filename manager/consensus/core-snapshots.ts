@@ -37,7 +37,7 @@ export class CoreSnapshots {
   constructor(opts: CoreSnapshotsOpts, modules: CoreSnapshotsModules) {
     this.#opts = opts;
     this.#modules = modules;
-    const { snapshots, storage } = modules.state;
+    const { snapshots } = modules.state;
     this.#restore = new SnapshotRestore(modules.port, snapshots);
     this.#intake = new SnapshotIntake(snapshots);
     this.#own = new OwnSnapshot(opts, {
@@ -46,10 +46,6 @@ export class CoreSnapshots {
       infoAt: (index) => this.#infoAt(index),
       taken: (info) => this.#taken(info),
     });
-    storage.watch(
-      () => modules.history.current.confState,
-      () => this.#own.demand(),
-    );
   }
 
   /** What was on disk is the main thread's first state. */
@@ -108,14 +104,14 @@ export class CoreSnapshots {
 
   #infoAt(index: number): SnapshotInfo | undefined {
     const { storage } = this.#modules.state;
-    if (index <= storage.latest.meta.index) return undefined;
+    if (index <= storage.snapshot().meta.index) return undefined;
     return { index, term: storage.term(index), membership: this.#modules.history.at(index) };
   }
 
   /** What the snapshot stands for may go: from memory but for a few entries that slow followers need, from disk all. */
   #taken(info: SnapshotInfo): void {
     const { storage, wal } = this.#modules.state;
-    if (info.index <= storage.latest.meta.index) return;
+    if (info.index <= storage.snapshot().meta.index) return;
     const { meta, data } = snapshotOf(info);
     storage.createSnapshot(info.index, meta.confState, data);
     const first = this.#firstKept(info.index);

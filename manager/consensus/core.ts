@@ -1,5 +1,6 @@
 import {
   type Entry,
+  type MemoryStorage,
   type Message,
   RawNode,
   type Snapshot,
@@ -13,7 +14,6 @@ import { CoreSnapshots } from './core-snapshots.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { Driver, type DriverLeadership } from './driver.ts';
 import { KeyRotation } from './key-rotation.ts';
-import type { LogStorage } from './log-storage.ts';
 import { MembershipHistory, NO_MEMBERSHIP, wasRemoved } from './membership.ts';
 import { MembershipAdmin } from './membership-admin.ts';
 import type { CoreModules, CoreOpts } from './opts.ts';
@@ -103,7 +103,7 @@ export class Core implements AsyncDisposable {
     this.#admin = this.#makeAdmin();
   }
 
-  #makeNode(storage: LogStorage): RawNode {
+  #makeNode(storage: MemoryStorage): RawNode {
     const { limits } = this.#opts;
     return new RawNode({
       id: this.#state.self.raftId,

@@ -1,10 +1,9 @@
-import { ConfChangeType, type Entry, type HardState } from 'raft-ts';
+import { ConfChangeType, type Entry, type HardState, MemoryStorage } from 'raft-ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Disk } from './disk.ts';
 import { confChangeEntry, entriesToGoOnAlone } from './force-new-cluster.ts';
 import type { Identity } from './items.ts';
 import { createKeys, hasKeys, type KeyRing, type Keys, loadKeys } from './keys.ts';
-import { LogStorage } from './log-storage.ts';
 import { NO_MEMBERSHIP, type Peer } from './membership.ts';
 import type { CoreModules, CoreOpts, StartOpts } from './opts.ts';
 import { damaged } from './sealed.ts';
@@ -19,7 +18,8 @@ export interface State {
   readonly keys: Keys;
   readonly wal: Wal;
   readonly snapshots: Snapshots;
-  readonly storage: LogStorage;
+  /** The log in memory, as Raft reads it; what it holds is on disk. */
+  readonly storage: MemoryStorage;
   /** What the state machine starts from. */
   readonly snapshot: SnapshotInfo | undefined;
 }
@@ -157,8 +157,8 @@ function firstWords(start: StartOpts, self: Peer, wal: Wal): Restored {
   return words;
 }
 
-function fill(snapshot: SnapshotInfo | undefined, restored: readonly Restored[]): LogStorage {
-  const storage = new LogStorage();
+function fill(snapshot: SnapshotInfo | undefined, restored: readonly Restored[]): MemoryStorage {
+  const storage = new MemoryStorage();
   if (snapshot !== undefined) storage.applySnapshot(snapshotOf(snapshot));
   for (const { hardState, entries } of restored) {
     storage.append(entries);
@@ -167,7 +167,7 @@ function fill(snapshot: SnapshotInfo | undefined, restored: readonly Restored[])
   return storage;
 }
 
-function goOnAlone(self: Peer, snapshot: SnapshotInfo | undefined, storage: LogStorage, wal: Wal): void {
+function goOnAlone(self: Peer, snapshot: SnapshotInfo | undefined, storage: MemoryStorage, wal: Wal): void {
   const lastIndex = storage.lastIndex();
   const log = storage.entries(storage.firstIndex(), lastIndex + 1, Number.POSITIVE_INFINITY);
   const { hardState } = storage.initialState();
