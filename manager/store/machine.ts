@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { assert } from '#proto/base/assert.ts';
 import type { CommittedEntry, StateMachine } from '../consensus/consensus.ts';
 import { applyTransaction, type Outcome } from './apply/transaction.ts';
@@ -12,6 +13,9 @@ import type { Draft, EventBatch, StoreEvent, StoreView } from './view.ts';
 
 /** Events remembered for watchers that resume: a second or so of a busy cluster. They hold on to rows. */
 const HISTORY_EVENTS_MAX = 5_000;
+
+/** Rows compared before others get their turn: some milliseconds of work. */
+const SLICE_ROWS = 1_000;
 
 /** What came of a transaction, for the proposer that waits for it. */
 export interface Settled {
@@ -93,11 +97,11 @@ export class StoreMachine implements StateMachine {
   async restore(chunks: AsyncIterable<Uint8Array>, index: number): Promise<void> {
     const { tables, version } = await readSnapshot(chunks);
     assert(version === index, `a snapshot at index ${index} holds the state of index ${version}`);
-    const before = this.#tables;
+    const events = this.#subscribers.size === 0 ? undefined : await allOf(differences(this.#tables, tables));
     this.#tables = tables;
     this.#moveTo(version);
-    if (this.#subscribers.size === 0) this.#history.restart(version);
-    else this.#tell({ version, events: [...differences(before, tables)] });
+    if (events === undefined) this.#history.restart(version);
+    else this.#tell({ version, events });
   }
 
   #applyEntry({ index, data }: CommittedEntry): void {
@@ -142,16 +146,31 @@ function addTo<T>(set: Set<(value: T) => void>, callback: (value: T) => void): (
   return () => void set.delete(added);
 }
 
-/** What leads from one state to another one of the same cluster: rows of one version are the same row. */
-function* differences(before: Tables, after: Tables): Generator<StoreEvent> {
+/**
+ * What leads from one state to another one of the same cluster: rows of one version are the same row. Yields once for
+ * each row it looks at, without an event where nothing is different.
+ */
+function* differences(before: Tables, after: Tables): Generator<StoreEvent | undefined> {
   for (const table of TABLES) {
     for (const row of after.all(table)) {
       const previous = before.get(table, keyOf(table, row));
-      if (previous?.version !== row.version) yield eventOf(table, keyOf(table, row), row, previous);
+      yield previous?.version === row.version ? undefined : eventOf(table, keyOf(table, row), row, previous);
     }
     for (const previous of before.all(table)) {
       const key = keyOf(table, previous);
-      if (after.get(table, key) === undefined) yield eventOf(table, key, undefined, previous);
+      yield after.get(table, key) === undefined ? eventOf(table, key, undefined, previous) : undefined;
     }
   }
+}
+
+/** Everything that is yielded; others get their turn in between. */
+async function allOf<T>(items: Iterable<T | undefined>): Promise<T[]> {
+  const found: T[] = [];
+  let looked = 0;
+  for (const item of items) {
+    if (item !== undefined) found.push(item);
+    looked += 1;
+    if (looked % SLICE_ROWS === 0) await setImmediate();
+  }
+  return found;
 }
