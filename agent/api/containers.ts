@@ -19,12 +19,14 @@ import { processTable } from '../core/top.ts';
 import type { HostConfigChanges } from '../core/updater.ts';
 import { cgroupOf } from '../core/usage.ts';
 import { listContainers } from './container-list.ts';
+import { type StartModules, startContainer } from './container-start.ts';
 import { stats } from './container-stats.ts';
 import { attach, logs } from './container-streams.ts';
 import { inspectView } from './container-views.ts';
 
 /** Containers of this machine. */
-export function containerRoutes({ engine }: { engine: Engine }): Route[] {
+export function containerRoutes(modules: StartModules & { readonly engine: Engine }): Route[] {
+  const { engine } = modules;
   const { containers } = engine;
   const by = (act: (id: string, request: ApiRequest) => Promise<void>, status = 204) => {
     return async (request: ApiRequest): Promise<Reply> => {
@@ -45,7 +47,7 @@ export function containerRoutes({ engine }: { engine: Engine }): Route[] {
     post('/containers/{id}/attach', (request) => attach(engine, request)),
     post(
       '/containers/{id}/start',
-      by((id) => containers.start(id)),
+      by((id) => startContainer(modules, id)),
     ),
     post(
       '/containers/{id}/stop',

@@ -33,7 +33,7 @@ export function nodeRoutes({ machine, swarm, clock, random }: NodeApiModules): R
       images: imageFacts(images),
       opts: machine.info,
     }),
-    ...containerRoutes({ engine }),
+    ...containerRoutes({ engine, cluster: () => swarm.networks() }),
     ...containerFileRoutes({ engine }),
     ...commitRoutes({ engine, store: images.store }),
     ...execRoutes({ engine }),
