@@ -2,17 +2,26 @@ import { ShoalError } from '#proto/base/errors.ts';
 import { familiarName, familiarRepository, type Reference } from '../image/reference.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 
+interface RegistryAnswer {
+  readonly registryCode: string;
+  readonly status: number;
+  readonly origin: string;
+}
+
 /** What a registry answers instead of what was asked for (distribution-spec, "Error Codes"). */
 export class RegistryError extends ShoalError {
   /** `MANIFEST_UNKNOWN`, `DENIED`, … */
   readonly registryCode: string;
   readonly status: number;
+  /** Who answered: `https://HOST`. */
+  readonly origin: string;
 
-  constructor(code: ShoalError['code'], message: string, registryCode: string, status: number) {
+  constructor(code: ShoalError['code'], message: string, from: RegistryAnswer) {
     super(code, message);
     this.name = 'RegistryError';
-    this.registryCode = registryCode;
-    this.status = status;
+    this.registryCode = from.registryCode;
+    this.status = from.status;
+    this.origin = from.origin;
   }
 }
 
@@ -33,6 +42,12 @@ const REGISTRY_CODE_BY_STATUS: Readonly<Record<number, string>> = {
   429: 'TOOMANYREQUESTS',
 };
 
+/** For answers that say nothing themselves, such as those to HEAD. */
+const WORDS_BY_STATUS: Readonly<Record<number, string>> = {
+  401: 'unauthorized: authentication required',
+  403: 'denied: requested access to the resource is denied',
+};
+
 /** Reads the failure out of an answer, and the answer to its end. */
 export async function registryError(request: HttpRequest, response: HttpResponse): Promise<RegistryError> {
   const body = await response.bytes().catch(() => Buffer.alloc(0));
@@ -42,8 +57,10 @@ export async function registryError(request: HttpRequest, response: HttpResponse
   const words = registryCode.toLowerCase().replaceAll('_', ' ');
   const message = said
     ? `${words}: ${said.message}`
-    : `${request.method} "${request.url.href}": ${response.status === 401 ? 'unauthorized: authentication required' : `unexpected status from registry: ${response.status}`}`;
-  return new RegistryError(code, message, registryCode, response.status);
+    : (WORDS_BY_STATUS[response.status] ??
+      `${request.method} "${request.url.href}": unexpected status from registry: ${response.status}`);
+  const { origin } = request.url;
+  return new RegistryError(code, message, { registryCode, status: response.status, origin });
 }
 
 /** What a registry or its authorization server answers in JSON. UNAVAILABLE when it is no object. */

@@ -6,7 +6,7 @@ import { DEFAULT_DOMAIN, type Reference } from '../image/reference.ts';
 import { type ContentSource, collect } from '../image/source.ts';
 import { type FetchedManifest, RegistryClient } from './client.ts';
 import { type Endpoint, endpointsOf, type RegistryOpts } from './endpoints.ts';
-import { pullError } from './errors.ts';
+import { pullError, RegistryError } from './errors.ts';
 import { HttpClient } from './http.ts';
 
 export interface RegistriesOpts extends RegistryOpts {
@@ -73,7 +73,13 @@ export class Registries implements Disposable {
   /** `docker login`: throws unless the registry takes the credentials. */
   async login(auth: RegistryAuth, signal?: AbortSignal): Promise<void> {
     const domain = domainOf(auth.serveraddress);
-    await this.#first({ domain, path: '' }, 'push', auth, signal, (client) => client.ping(signal));
+    try {
+      await this.#first({ domain, path: '' }, 'push', auth, signal, (client) => client.ping(signal));
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.status !== 401) throw error;
+      const message = `login attempt to ${error.origin}/v2/ failed with status: 401 Unauthorized`;
+      throw new ShoalError('UNAUTHENTICATED', message, { cause: error });
+    }
   }
 
   /** Does something at the first endpoint that there is. Only mirrors may fail at it without ending the search. */
