@@ -82,7 +82,11 @@ export async function startAgent(opts: AgentOpts, modules: AgentModules): Promis
   };
 }
 
-function executorOf(opts: AgentOpts, { machine, clock, describe }: AgentModules): Executor {
+/** What runs tasks on this machine. */
+export function executorOf(
+  opts: Pick<AgentOpts, 'executor'>,
+  { machine, clock, describe }: Pick<AgentModules, 'machine' | 'clock' | 'describe'>,
+): Executor {
   if (opts.executor === 'mock') return new MockExecutor(describe(), { clock });
   const { engine, images, network } = machine;
   return new ContainerExecutor({
@@ -92,6 +96,18 @@ function executorOf(opts: AgentOpts, { machine, clock, describe }: AgentModules)
     network,
     describe: async () => describe(),
   });
+}
+
+/** Removes every task of a cluster that this node has left, and what its networks had here. */
+export async function clearTasks(
+  executor: Pick<Executor, 'sweep'>,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<void> {
+  const records = recordsIn(machine);
+  for (const { task } of records.all()) records.delete(task.id);
+  await executor.sweep(new Set(), signal);
+  await machine.network.applyCluster(undefined);
 }
 
 function recordsIn({ engine }: Machine): TaskRecords {

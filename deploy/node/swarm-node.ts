@@ -20,6 +20,8 @@ import { aloneChanges } from '#manager/leader/alone.ts';
 import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import { addressOf, advertiseAddress, freePort, listenAddress, PEER_PORT } from './addresses.ts';
+import { clearTasks, executorOf } from './agent.ts';
+import { describeNode } from './describe.ts';
 import type { DaemonOpts } from './flags.ts';
 import { found } from './founding.ts';
 import { leavingManagerText } from './leaving.ts';
@@ -165,7 +167,8 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
       if (standing?.manager.current !== undefined && !force) {
         throw new ShoalError('UNAVAILABLE', await leavingManagerText(standing.manager.current.consensus));
       }
-      if (standing !== undefined) await this.#takeLeave(standing);
+      if (standing === undefined) await this.#clearAway();
+      else await this.#takeLeave(standing);
       await this.#abandon();
     });
   }
@@ -328,11 +331,18 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     const { executor } = standing.agent;
     await standing[Symbol.asyncDispose]();
     this.#standing = undefined;
-    for (const task of machine.engine.parts.state.tasks.all() as { task: { id: string } }[]) {
-      machine.engine.parts.state.tasks.delete(task.task.id);
-    }
-    await executor.sweep(new Set(), this.#stopping.signal);
-    await machine.network.applyCluster(undefined);
+    await clearTasks(executor, machine, this.#stopping.signal);
+  }
+
+  /** The same on a node that could not take its place, because it is locked or broken. */
+  async #clearAway(): Promise<void> {
+    const { machine, clock } = this.#modules;
+    const settings = this.#settings;
+    if (settings === undefined) return;
+    const { advertiseHost: host, peerPort: port, dataPathAddr } = settings;
+    const describe = () => describeNode(this.#opts, { peer: { host, port }, dataPathAddr });
+    const executor = executorOf(this.#opts, { machine, clock, describe });
+    await clearTasks(executor, machine, this.#stopping.signal);
   }
 
   async #abandon(): Promise<void> {
