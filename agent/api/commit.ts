@@ -6,7 +6,7 @@ import type { Container } from '../core/container.ts';
 import { emitContainer } from '../core/container-events.ts';
 import type { ContainerConfig } from '../core/container-types.ts';
 import type { ImageStore } from '../core/image/image-store.ts';
-import { parseReference, withDefaultTag } from '../core/image/reference.ts';
+import { familiarName, parseReference, withDefaultTag } from '../core/image/reference.ts';
 import { commit } from '../core/image/write.ts';
 import type { Engine } from '../core/open-engine.ts';
 import { cgroupOf } from '../core/usage.ts';
@@ -40,7 +40,12 @@ async function commitContainer({ engine, store }: CommitModules, request: ApiReq
     commit(store, opts, signal),
   );
   if (reference) await store.tag(id, reference);
-  emitContainer(engine.parts.events, container, 'commit', { comment: opts.comment, imageID: id });
+  const imageRef = reference ? { imageRef: familiarName(reference) } : {};
+  emitContainer(engine.parts.events, container, 'commit', {
+    comment: opts.comment,
+    imageID: id,
+    ...imageRef,
+  });
   return json({ Id: id }, 201);
 }
 

@@ -37,6 +37,8 @@ export async function listContainers(
   const limit = Number(query.get('limit') ?? 0);
   const asksForState = filters.has('status') || filters.has('exited');
   const all = boolQuery(query, 'all') || limit > 0 || asksForState;
+  for (const key of ['before', 'since'])
+    for (const container of filters.get(key) ?? []) engine.containers.find(container);
   checkWords(filters, 'status', STATUSES);
   checkWords(filters, 'health', HEALTHS);
   const chosen = engine.containers

@@ -22,6 +22,15 @@ export interface NetworkView {
   readonly Labels: Readonly<Record<string, string>> | null;
 }
 
+/** What Docker says of its default bridge. */
+const DEFAULT_BRIDGE = {
+  'com.docker.network.bridge.default_bridge': 'true',
+  'com.docker.network.bridge.enable_icc': 'true',
+  'com.docker.network.bridge.enable_ip_masquerade': 'true',
+  'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+  'com.docker.network.driver.mtu': '1500',
+};
+
 /** A network of this machine; `members`: with the containers that are on it, as when it is looked at alone. */
 export function localNetworkView(engine: Engine, record: NetworkRecord, members: boolean): NetworkView {
   return {
@@ -39,7 +48,7 @@ export function localNetworkView(engine: Engine, record: NetworkRecord, members:
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
     Containers: members ? membersView(engine, record.id) : {},
-    Options: record.options,
+    Options: record.name === 'bridge' ? { ...DEFAULT_BRIDGE, ...record.options } : record.options,
     Labels: record.labels,
   };
 }

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import type { ContainerConfig, HostConfig, MountConfig } from './container-types.ts';
 import { normal } from './oci/mounts.ts';
 import type { MountPoint } from './record.ts';
@@ -212,11 +212,20 @@ function fromOthers(names: readonly string[], modules: Modules): MountPoint[] {
   return names.flatMap((entry) => {
     const [name = '', mode = ''] = entry.split(':');
     const { rw } = parseMode(mode);
-    return modules
-      .mountsOf(name)
+    return mountsOf(name, modules)
       .filter(({ type }) => type !== 'tmpfs')
       .map(({ anonymous: _own, ...mount }) => ({ ...mount, rw: mount.rw && rw }));
   });
+}
+
+/** NOT_FOUND would tell clients that the image is missing. */
+function mountsOf(name: string, modules: Modules): readonly MountPoint[] {
+  try {
+    return modules.mountsOf(name);
+  } catch (error) {
+    if (codeOf(error) !== 'NOT_FOUND') throw error;
+    throw new ShoalError('INVALID_ARGUMENT', messageOf(error), { cause: error });
+  }
 }
 
 function checkedPlace(path: string): string {

@@ -99,7 +99,7 @@ export class NetworkMembership {
 /** FORBIDDEN where a container's network was decided once and for all. */
 function mayChangeNetworks(container: Container, network: NetworkRecord, verb: string): void {
   const mode = container.spec.hostConfig.NetworkMode ?? '';
-  if (mode.startsWith('container:'))
+  if (mode.startsWith('container:') || (mode === 'host' && network.driver !== 'host'))
     throw new ShoalError(
       'FORBIDDEN',
       'container sharing network namespace with another container or host cannot be connected to any other network',
@@ -107,7 +107,7 @@ function mayChangeNetworks(container: Container, network: NetworkRecord, verb: s
   if (mode === 'host' || network.driver === 'host')
     throw new ShoalError(
       'FORBIDDEN',
-      `container cannot ${verb === 'connect to' ? 'be connected to' : 'be disconnected from'} host network`,
+      'container cannot be disconnected from host network or connected to host network',
     );
   if (network.driver === 'null' || (mode === 'none' && verb === 'connect to'))
     throw new ShoalError(

@@ -213,6 +213,8 @@ export class LocalNetworks {
   #recordOf(request: NetworkRequest): NetworkRecord {
     const { name, driver } = request;
     if (name === '') throw new ShoalError('INVALID_ARGUMENT', 'invalid network name: name is empty');
+    if (this.isBuiltIn(name))
+      throw new ShoalError('FORBIDDEN', `operation is not permitted on predefined ${name} network`);
     if (this.#named(name)) throw new ShoalError('CONFLICT', `network with name ${name} already exists`);
     if (driver === 'host' || driver === 'null')
       throw new ShoalError('FORBIDDEN', `only one instance of "${driver}" network is allowed`);
@@ -220,6 +222,7 @@ export class LocalNetworks {
       throw new ShoalError('NOT_FOUND', `plugin "${driver}" not found`);
     if (driver === 'macvlan') checkMacvlan(request);
     const { internal, attachable, options, labels, ipRange, auxiliary, ipamOptions } = request;
+    checkParts(request);
     return {
       ...this.#identity(name),
       driver,
@@ -293,6 +296,22 @@ function subnets(cidrs: readonly string[]): Subnet[] {
   return cidrs.map(parseSubnet).filter((subnet) => subnet !== undefined);
 }
 
+/** Ranges and addresses that are kept are parts of the subnet. */
+function checkParts({ subnet: cidr, ipRange, auxiliary }: NetworkRequest): void {
+  const subnet = parseSubnet(cidr ?? '');
+  const range = ipRange === undefined ? undefined : parseSubnet(ipRange);
+  if (
+    ipRange !== undefined &&
+    (!subnet || !range || !holds(subnet, range.base) || range.prefix < subnet.prefix)
+  )
+    throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for range ${ipRange}`);
+  for (const address of Object.values(auxiliary ?? {})) {
+    const number = parseAddress(address);
+    if (number === undefined || !subnet || !holds(subnet, number))
+      throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for aux-address ${address}`);
+  }
+}
+
 /** INVALID_ARGUMENT for what no network of this driver can be. */
 function checkMacvlan({ options, ipv6 }: NetworkRequest): void {
   const { parent, macvlan_mode: mode = 'bridge' } = options;
@@ -316,6 +335,8 @@ function localNetwork(record: NetworkRecord): LocalNetwork {
     internal: record.internal,
     ...(record.subnet === undefined ? {} : { subnet: record.subnet }),
     ...(record.gateway === undefined ? {} : { gateway: record.gateway }),
+    ...(record.ipRange === undefined ? {} : { ipRange: record.ipRange }),
+    ...(record.auxiliary ? { reserved: Object.values(record.auxiliary) } : {}),
     ...(record.ipv6 === undefined ? {} : { ipv6: record.ipv6 }),
     ...(record.driver === 'macvlan' ? { macvlan: macvlanOf(record.options) } : {}),
     ...(mtu > 0 ? { mtu } : {}),

@@ -15,7 +15,7 @@ export function publishedPorts(
     return (list ?? []).map(({ HostIp = '', HostPort = '' }) => ({
       ...port,
       hostIp: HostIp,
-      hostPort: hostPort(HostPort),
+      ...hostPorts(HostPort),
     }));
   });
   if (!hostConfig.PublishAllPorts) return published;
@@ -35,14 +35,12 @@ export function parsePort(key: string): Pick<PortBinding, 'protocol' | 'containe
   return { protocol, containerPort };
 }
 
-function hostPort(text: string): number {
-  if (/^\d+-\d+$/.test(text))
-    throw new ShoalError(
-      'NOT_IMPLEMENTED',
-      `host port range ${text}: name one host port, or none to have one chosen`,
-    );
-  const port = Number(text);
-  if (!/^\d*$/.test(text) || port > PORT_MAX)
+/** `8080`, `8000-8010` for the first of them that is free, '' for any. */
+function hostPorts(text: string): Pick<PortBinding, 'hostPort' | 'hostPortMax'> {
+  const match = /^(\d*)(?:-(\d+))?$/.exec(text);
+  const hostPort = Number(match?.[1]);
+  const hostPortMax = Number(match?.[2] ?? hostPort);
+  if (!match || hostPort > hostPortMax || hostPortMax > PORT_MAX || (match[2] && hostPort === 0))
     throw new ShoalError('INVALID_ARGUMENT', `invalid host port: ${text}`);
-  return port;
+  return hostPort === hostPortMax ? { hostPort } : { hostPort, hostPortMax };
 }

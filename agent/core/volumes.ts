@@ -28,6 +28,8 @@ export interface VolumeRequest {
   readonly options?: Readonly<Record<string, string>> | null;
 }
 
+/** Of the driver `local`. */
+const OPTIONS = ['type', 'device', 'o', 'size'];
 const ANONYMOUS = 'com.docker.volume.anonymous';
 
 interface Modules {
@@ -83,8 +85,16 @@ export class LocalVolumes {
     if (driver !== 'local')
       throw new ShoalError(
         'NOT_FOUND',
-        `error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+        `create ${request.name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
       );
+    const odd = Object.keys(request.options ?? {}).find((option) => !OPTIONS.includes(option));
+    if (request.options?.['size'])
+      throw new ShoalError(
+        'INVALID_ARGUMENT',
+        `create ${request.name}: quota size requested but no quota support`,
+      );
+    if (odd !== undefined)
+      throw new ShoalError('INVALID_ARGUMENT', `create ${request.name}: invalid option: "${odd}"`);
     const existing = request.name ? this.#byName.get(request.name) : undefined;
     if (existing) return existing;
     const record = this.#recordOf(request);

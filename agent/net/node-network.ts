@@ -9,6 +9,10 @@ export interface LocalNetwork {
   /** CIDR and gateway; absent for host and null. */
   readonly subnet?: string;
   readonly gateway?: string;
+  /** Part of the subnet that addresses are chosen from; all of it when absent. */
+  readonly ipRange?: string;
+  /** Addresses that are never chosen. */
+  readonly reserved?: readonly string[];
   /** CIDR and gateway; only of bridges. */
   readonly ipv6?: { readonly subnet: string; readonly gateway: string };
   /** Device of the node that the containers' own are on, and their mode. */
@@ -39,6 +43,8 @@ export interface PortBinding {
   readonly containerPort: number;
   /** 0 = a free one. */
   readonly hostPort: number;
+  /** The first free one from `hostPort` to this; asked for only, what was chosen has none. */
+  readonly hostPortMax?: number;
   /** '' or 0.0.0.0 = every address. */
   readonly hostIp: string;
 }

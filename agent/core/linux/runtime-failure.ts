@@ -34,6 +34,12 @@ function reasonOf(said: string, command: string): { exitCode: number; reason: st
     return { exitCode: NOT_EXECUTABLE, reason: `exec: "${command}": permission denied` };
   if (/^(exec|open executable).*No such file/.test(said))
     return { exitCode: NOT_FOUND, reason: `exec: "${command}": no such file or directory` };
+  const folder = /^chdir `(.*)`: No such file/.exec(said)?.[1];
+  if (folder !== undefined)
+    return {
+      exitCode: NOT_FOUND,
+      reason: `chdir to cwd ("${folder}") set in config.json failed: no such file or directory`,
+    };
   return { exitCode: OTHER, reason: said };
 }
 

@@ -84,10 +84,16 @@ async function startOf(files: readonly string[], opts: LogOpts): Promise<Start> 
 
 async function countLines(files: readonly string[], offset: number, opts: LogOpts): Promise<number> {
   let total = 0;
+  // What was said last need not have ended its line.
+  const unfinished = new Set<LogRecord['stream']>();
   for (const file of files)
-    for await (const record of fileRecords(file, offset, undefined))
-      if (record.full && isOfStream(record, opts)) total += 1;
-  return total;
+    for await (const record of fileRecords(file, offset, undefined)) {
+      if (!isOfStream(record, opts)) continue;
+      if (record.full) total += 1;
+      if (record.full) unfinished.delete(record.stream);
+      else unfinished.add(record.stream);
+    }
+  return total + unfinished.size;
 }
 
 async function* fileRecords(

@@ -81,7 +81,12 @@ function chooseAttachment(
     const subnet = subnetOf(local.subnet);
     const taken = [...facts.sandboxes.values()].flatMap((sandbox) => sandbox.attachments);
     const used = taken.filter((on) => on.networkId === local.id).map((on) => bare(on.address));
-    const address = chooseAddress(local, subnet, [...used, local.gateway], wanted.address);
+    const address = chooseAddress(
+      local,
+      subnet,
+      [...used, local.gateway, ...(local.reserved ?? [])],
+      wanted.address,
+    );
     const mac = wanted.mac ?? macOf(address);
     const used6 = taken.filter((on) => on.networkId === local.id).flatMap((on) => on.ipv6?.address ?? []);
     return {
@@ -172,7 +177,9 @@ function chooseAddress(
     if (taken.has(number)) throw new ShoalError('FORBIDDEN', 'Address already in use');
     return wanted;
   }
-  for (let number = subnet.first + 1; number <= last; number++)
+  const range = network.ipRange === undefined ? subnet : subnetOf(network.ipRange);
+  const end = Math.min(last, range.first + sizeOf(range) - 1);
+  for (let number = Math.max(range.first, subnet.first + 1); number <= end; number++)
     if (!taken.has(number)) return addressOf(number);
   throw new ShoalError(
     'RESOURCE_EXHAUSTED',
@@ -196,13 +203,29 @@ function choosePorts(request: SandboxRequest, facts: ChoiceFacts): PortBinding[]
   const chosen: PortBinding[] = [];
   for (const wanted of request.ports) {
     const hostIp = wanted.hostIp === '0.0.0.0' ? '' : wanted.hostIp;
-    const asked = { ...wanted, hostIp };
-    const port = asked.hostPort === 0 ? { ...asked, hostPort: dynamicPort(asked, chosen, facts) } : asked;
+    const { hostPortMax = wanted.hostPort, ...asked } = { ...wanted, hostIp };
+    const hostPort =
+      asked.hostPort === 0
+        ? dynamicPort(asked, chosen, facts)
+        : firstFreePort(asked, hostPortMax, chosen, facts);
+    const port = { ...asked, hostPort };
     const problem = unbindable(port, chosen, facts);
     if (problem !== undefined) throw cannotPublish(request, problem);
     chosen.push(port);
   }
   return chosen;
+}
+
+/** The first of a range that may be had; the first of all when none may, so that it is said why. */
+function firstFreePort(
+  wanted: PortBinding,
+  max: number,
+  chosen: readonly PortBinding[],
+  facts: ChoiceFacts,
+): number {
+  for (let { hostPort } = wanted; hostPort <= max; hostPort++)
+    if (unbindable({ ...wanted, hostPort }, chosen, facts) === undefined) return hostPort;
+  return wanted.hostPort;
 }
 
 function cannotPublish(

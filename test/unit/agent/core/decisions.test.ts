@@ -145,6 +145,11 @@ test('ports: as bound, as exposed, with any host port for none', (t) => {
   t.throws(() => publishedPorts({}, { PortBindings: { '0/tcp': [{}] } }), {
     message: /invalid port specification/,
   });
+  const ranged = (HostPort: string) => publishedPorts({}, { PortBindings: { '1/tcp': [{ HostPort }] } })[0];
+  t.like(ranged('80-82'), { hostPort: 80, hostPortMax: 82 });
+  t.deepEqual(ranged('80-80'), { protocol: 'tcp', containerPort: 1, hostIp: '', hostPort: 80 });
+  for (const wrong of ['82-80', '0-5', '-5', '5-', 'x'])
+    t.throws(() => ranged(wrong), { message: `invalid host port: ${wrong}` });
   t.throws(() => publishedPorts({}, { PortBindings: { '1/ip': [{}] } }), { message: 'invalid protocol: ip' });
   t.throws(() => publishedPorts({}, { PortBindings: { '1/tcp': [{ HostPort: '99999' }] } }), {
     message: /invalid host port/,

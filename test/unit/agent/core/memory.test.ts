@@ -177,6 +177,16 @@ test.serial('networks: made, kept, found, removed; what can not be is refused', 
   await t.throwsAsync(networks.create({ ...request, name: 'n2', driver: 'x' }), {
     message: 'plugin "x" not found',
   });
+  await t.throwsAsync(networks.create({ ...request, name: 'host' }), {
+    message: 'operation is not permitted on predefined host network',
+  });
+  const part = { ...request, name: 'n2', subnet: '10.67.0.0/24' };
+  await t.throwsAsync(networks.create({ ...part, ipRange: '10.68.0.0/25' }), {
+    message: 'no matching subnet for range 10.68.0.0/25',
+  });
+  await t.throwsAsync(networks.create({ ...part, auxiliary: { x: '10.68.0.1' } }), {
+    message: 'no matching subnet for aux-address 10.68.0.1',
+  });
   await t.throwsAsync(
     networks.remove('bridge', () => false),
     { message: /pre-defined network/ },
@@ -190,6 +200,31 @@ test.serial('networks: made, kept, found, removed; what can not be is refused', 
   t.throws(() => networks.find('net'), { message: 'network net not found' });
   t.deepEqual(log, ['+net', '-']);
 });
+
+test.serial(
+  'networks: IPv6 as given, or a prefix of its own; devices of the machine only by name',
+  async (t) => {
+    using state = new EngineState({ folder });
+    const networks = networksOf(state);
+    const given = await networks.create({ ...request, name: 'g6', ipv6: { subnet: 'fd00:0:1::9/64' } });
+    t.deepEqual(given.ipv6, { subnet: 'fd00:0:1::/64', gateway: 'fd00:0:1::1' });
+    const chosen = await networks.create({ ...request, name: 'c6', ipv6: {} });
+    t.regex(chosen.ipv6?.subnet ?? '', /^fd[0-9a-f]{2}:[0-9a-f:]+::\/64$/);
+    await t.throwsAsync(networks.create({ ...request, name: 'o6', ipv6: { subnet: 'fd00:0:1::/96' } }), {
+      message: /Pool overlaps/,
+    });
+    const wrong = { subnet: 'fd00:2::/64', gateway: 'fd00:3::1' };
+    await t.throwsAsync(networks.create({ ...request, name: 'o6', ipv6: wrong }), {
+      message: 'no matching subnet for gateway fd00:3::1',
+    });
+    const macvlan = { ...request, name: 'm', driver: 'macvlan' };
+    await t.throwsAsync(networks.create(macvlan), { message: /name it with -o parent=DEVICE/ });
+    await t.throwsAsync(networks.create({ ...macvlan, options: { parent: 'e0', macvlan_mode: 'odd' } }), {
+      message: 'unknown macvlan mode: odd',
+    });
+    t.is((await networks.create({ ...macvlan, options: { parent: 'e0' } })).driver, 'macvlan');
+  },
+);
 
 test.serial(
   'networks: a bridge that could not be made is tried again, and a network without one forgotten',
@@ -268,5 +303,8 @@ test.serial('volumes: made once, kept while they are used, gone with their data'
   t.throws(() => volumes.remove('v1'), { message: 'get v1: no such volume' });
   t.notThrows(() => volumes.remove('v1', true));
   t.throws(() => volumes.create({ name: 'v', driver: 'nosuch' }), { message: /plugin "nosuch" not found/ });
+  t.throws(() => volumes.create({ name: 'v', options: { odd: '1' } }), {
+    message: 'create v: invalid option: "odd"',
+  });
   t.throws(() => volumes.create({ name: 'a b' }), { message: /includes invalid characters/ });
 });

@@ -74,6 +74,13 @@ test.serial('reading: rotated files first, by stream, by time, the last lines al
   t.is(await read({ untilNs: nanosecondsOf('2026-11-21T09:17:03Z') }), 'one\ntwo\n');
 });
 
+test.serial('reading: a line that was not ended is the last one too', async (t) => {
+  for (const file of ['log.1', 'log.2']) rmSync(join(folder, file), { force: true });
+  writeFileSync(join(folder, 'log'), line(1, 'one') + line(2, 'two') + line(3, 'half', 'stdout', 'P'));
+  t.is(await read({ tail: 1 }), 'half');
+  t.is(await read({ tail: 2 }), 'two\nhalf');
+});
+
 test.serial('reading: the tail of a large file is exact', async (t) => {
   const lines = Array.from({ length: 40_000 }, (_all, index) => line(5, `line ${index}`));
   writeFileSync(join(folder, 'log'), lines.join(''));

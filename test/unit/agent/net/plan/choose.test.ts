@@ -43,6 +43,24 @@ test('addresses: the lowest that is free, with a MAC made from it', (t) => {
   t.is(on?.mac, '02:42:ac:12:00:03');
 });
 
+test('addresses: from the range alone, and never one that is kept for others', (t) => {
+  const kept = { ...BRIDGE, ipRange: '172.18.5.0/24', reserved: ['172.18.5.0', '172.18.5.1', '172.18.9.9'] };
+  const facts = factsOf({ locals: new Map([[BRIDGE.id, kept]]) });
+  t.is(chooseSandbox(requestOf(), facts).attachments[0]?.address, '172.18.5.2/16');
+  const asking = (address: string) =>
+    requestOf({ attachments: [{ networkId: BRIDGE.id, address, aliases: [] }] });
+  t.is(chooseSandbox(asking('172.18.7.7'), facts).attachments[0]?.address, '172.18.7.7/16');
+  t.throws(() => chooseSandbox(asking('172.18.9.9'), facts), { message: 'Address already in use' });
+});
+
+test('ports: of a range the first that is free, and what stands in the way when none is', (t) => {
+  const taken = { ...onBridge('a', '172.18.0.2'), ports: [port(8000), port(8001)] };
+  const facts = factsOf(having(taken));
+  const ranged = (hostPortMax: number) => requestOf({ ports: [port(8000, { hostPortMax })] });
+  t.deepEqual(chooseSandbox(ranged(8002), facts).ports, [port(8002)]);
+  t.throws(() => chooseSandbox(ranged(8001), facts), { message: /8000 failed: port is already allocated/ });
+});
+
 test('addresses: a subnet without a free one says so in Docker’s words', (t) => {
   const tiny = { ...BRIDGE, subnet: '172.18.0.0/30' };
   const facts = factsOf({ ...having(onBridge('a', '172.18.0.2')), locals: new Map([[BRIDGE.id, tiny]]) });
