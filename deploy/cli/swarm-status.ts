@@ -21,6 +21,7 @@ writes of its log took in the last minute, half of them and all but one in a hun
       if (opts.json) return printJson(status);
       for (const line of headlines(status, Date.now())) console.log(line);
       printMembers(status);
+      for (const line of footnotes(status)) console.log(line);
     });
 }
 
@@ -34,6 +35,18 @@ export function headlines({ Quorum, ClusterID, Stale }: RaftView, nowMs: number)
   const lines = [`Cluster ${ClusterID}: NO LEADER${since}, ${count}.`, '', Message];
   if (Stale) lines.push('What follows is what this manager knew last, and what those say that answer.');
   return [...lines, ''];
+}
+
+/** What comes after the table. */
+export function footnotes({ Spares, AutoLock }: RaftView): string[] {
+  const spares = Spares.map(({ Hostname, Ready, AfterSeconds }) => {
+    return `${Hostname} (after ${AfterSeconds} s${Ready ? '' : ', not ready'})`;
+  });
+  const lines = [
+    ...(spares.length > 0 ? [`Spares for a manager that is lost: ${spares.join(', ')}.`] : []),
+    ...(AutoLock ? ['Managers lock themselves: each needs the unlock key after a restart.'] : []),
+  ];
+  return lines.length > 0 ? ['', ...lines] : [];
 }
 
 const TWO = 'Two managers: losing either of them loses the quorum. Run one, three or five.';

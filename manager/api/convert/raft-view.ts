@@ -1,4 +1,6 @@
 import type { RaftLatency } from '#proto/gen/shoal.ts';
+import type { Node } from '#proto/types/objects.ts';
+import { spareAfterMs } from '../../leader/spares.ts';
 import { quorumText } from '../quorum.ts';
 import type { MemberReport, RaftReport } from '../raft-status.ts';
 import { isWhole } from '../raft-status.ts';
@@ -23,6 +25,18 @@ export interface RaftView {
   /** Without a leader, the list of members is what this manager knew last. */
   readonly Stale: boolean;
   readonly Members: readonly MemberView[];
+  /** Workers that take the place of a manager that is lost. */
+  readonly Spares: readonly SpareView[];
+  /** Managers need the cluster's unlock key after a restart. */
+  readonly AutoLock: boolean;
+}
+
+export interface SpareView {
+  readonly NodeID: string;
+  readonly Hostname: string;
+  readonly Ready: boolean;
+  /** How long a manager has to be lost. */
+  readonly AfterSeconds: number;
 }
 
 export interface MemberView {
@@ -72,7 +86,17 @@ export function raftView(report: RaftReport): RaftView {
     },
     Stale: leader === undefined,
     Members: members.map((member) => memberView(member, leader, furthest)),
+    Spares: [...view.nodes.all()].flatMap(spareView),
+    AutoLock: view.cluster?.spec.autoLockManagers ?? false,
   };
+}
+
+function spareView(node: Node): SpareView[] {
+  const afterMs = spareAfterMs(node);
+  if (afterMs === undefined || node.spec.role === 'manager') return [];
+  const { id, description, status } = node;
+  const Ready = status.state === 'ready';
+  return [{ NodeID: id, Hostname: description?.hostname ?? '', Ready, AfterSeconds: afterMs / 1_000 }];
 }
 
 function messageOf({ quorum, leaderlessSinceMs }: RaftReport): string {

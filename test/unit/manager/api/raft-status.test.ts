@@ -1,5 +1,5 @@
 import test from 'ava';
-import { headlines } from '#deploy/cli/swarm-status.ts';
+import { footnotes, headlines } from '#deploy/cli/swarm-status.ts';
 import { type RaftView, raftView } from '#manager/api/convert/raft-view.ts';
 import { type OperatorParts, operatorRoutes } from '#manager/api/operator.ts';
 import { quorumOf, quorumText } from '#manager/api/quorum.ts';
@@ -99,6 +99,21 @@ test('status: without a quorum it says since when, who is missing and what to do
   t.is(view.Members[1]?.Term, undefined);
   const lines = headlines(view, Date.parse(view.Quorum.LostSince ?? '') + 180_000);
   t.regex(lines[0] ?? '', /NO LEADER for 3 minutes, 1 of 3 managers reachable, 2 needed/);
+});
+
+test('status: spares are named, with how long they wait, and whether managers lock themselves', async (t) => {
+  await using lab = await ApiLab.open();
+  const labels = { 'shoal.spare-manager': '60' };
+  await lab.write(node('w1', { labels }), node('w2', {}), node('m2', { role: 'manager', labels }));
+  const view = raftView(await collectRaftReport(partsOf(lab, [member(1, SELF)], nobody), signal));
+  t.deepEqual(view.Spares, [{ NodeID: 'w1', Hostname: 'w1', Ready: true, AfterSeconds: 60 }]);
+  t.is(view.AutoLock, false);
+  t.deepEqual(footnotes(view), ['', 'Spares for a manager that is lost: w1 (after 60 s).']);
+  t.deepEqual(footnotes({ ...view, Spares: [], AutoLock: true }), [
+    '',
+    'Managers lock themselves: each needs the unlock key after a restart.',
+  ]);
+  t.deepEqual(footnotes({ ...view, Spares: [] }), []);
 });
 
 test('status: who answers at an address of another manager is not taken for it', async (t) => {
