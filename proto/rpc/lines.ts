@@ -33,10 +33,11 @@ export function lineDialer({ identity, clock }: Pick<LinesModules, 'identity' | 
     async dial(addr, expect, events, signal) {
       signal.throwIfAborted();
       const socket = connect({ ...endpointOf(addr), ...expecting(identity.current(), expect) });
-      const fail = (why: unknown): unknown => socket.destroy(why as Error);
-      signal.addEventListener('abort', () => fail(signal.reason), { once: true });
+      const onAbort = (): unknown => socket.destroy(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      socket.once('close', () => signal.removeEventListener('abort', onAbort));
       const late = new ShoalError('UNAVAILABLE', `nobody answered at ${addr}`);
-      const cancel = clock.timer(HANDSHAKE_MS, () => fail(late));
+      const cancel = clock.timer(HANDSHAKE_MS, () => socket.destroy(late));
       try {
         await once(socket, 'secureConnect');
       } finally {
@@ -96,6 +97,7 @@ class TlsLineServer implements LineServer, AsyncDisposable {
     });
     this.#server.maxConnections = LINES_MAX;
     this.#server.on('secureConnection', (socket) => this.#arrived(socket));
+    this.#server.on('error', (error) => log.warn('no line could be taken', { err: error }));
     this.#server.on('tlsClientError', (error) => log.debug('a line was refused', { err: error }));
     this.#unfollow = identity.onChange((changed) => this.#server.setSecureContext(contextOf(changed)));
   }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import test from 'ava';
 import { systemClock } from '#proto/base/clock.ts';
 import { nullLog } from '#proto/base/log.ts';
@@ -147,6 +148,19 @@ test('the signal breaks a line, also one that is being opened', async (t) => {
   await t.throwsAsync(opening, { message: 'enough' });
   await heard.ended.promise;
   line.send(Buffer.from('nobody hears this, and it does no harm'));
+});
+
+test('lines that ended leave nothing behind on the signal', async (t) => {
+  await using net = await wire();
+  const stop = new AbortController();
+  const [ended, refused] = [new Heard(), new Heard()];
+  const line = await net.dial(manager.identity, ended, stop.signal);
+  line.end();
+  await ended.ended.promise;
+  const nobody = lineDialer({ identity: manager.identity, clock: systemClock });
+  await t.throwsAsync(nobody.dial('127.0.0.1:1', 'manager', refused.events, stop.signal));
+  while (getEventListeners(stop.signal, 'abort').length > 0) await systemClock.sleep(1);
+  t.pass();
 });
 
 test('a line tells when what it was given has left', async (t) => {
