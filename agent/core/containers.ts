@@ -1,4 +1,4 @@
-import { ShoalError } from '#proto/base/errors.ts';
+import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { CreateRequest } from './container-types.ts';
@@ -235,9 +235,9 @@ export class ContainerEngine implements Containers {
   }
 
   async rename(idOrName: string, newName: string): Promise<void> {
+    const name = newName.replace(/^\//, '');
     const container = this.find(idOrName);
     if (newName === '') throw new ShoalError('INVALID_ARGUMENT', 'Neither old nor new names may be empty');
-    const name = checkedContainerName(newName);
     await container.lock.run(async () => {
       const old = container.name;
       if (name === old)
@@ -245,7 +245,7 @@ export class ContainerEngine implements Containers {
           'INVALID_ARGUMENT',
           'Renaming a container with the same name as its current name',
         );
-      this.#parts.containers.reserve(name, container.id);
+      allocating(() => this.#parts.containers.reserve(checkedContainerName(name), container.id));
       container.updateSpec({ name });
       this.#parts.containers.releaseName(old);
       emitContainer(this.#parts.events, container, 'rename', { oldName: `/${old}` });
@@ -333,6 +333,16 @@ export class ContainerEngine implements Containers {
     container.mustRun();
     if (!this.#parts.runtime.resize(container.id, rows, columns)) return;
     emitContainer(this.#parts.events, container, 'resize', { height: String(rows), width: String(columns) });
+  }
+}
+
+function allocating(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    throw new ShoalError(codeOf(error), `Error when allocating new name: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

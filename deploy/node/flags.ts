@@ -101,6 +101,7 @@ interface Flags {
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
+  readonly usernsRemap?: string;
   readonly removeEverything: boolean;
 }
 
@@ -139,6 +140,7 @@ function flagCommand(): Command {
     .option('--tlscacert <file>', 'certificates that clients must be signed by')
     .option('--tlscert <file>', 'certificate of this engine')
     .option('--tlskey <file>', 'key of this engine')
+    .option('--userns-remap <user>', 'not implemented; may be empty')
     .option(
       '--remove-everything',
       'remove every container, interface and file of this daemon, and end',
@@ -212,6 +214,8 @@ function camel(key: string): string {
 }
 
 function optsOf(flags: Flags): DaemonOpts {
+  if (flags.usernsRemap)
+    throw new Error('user namespaces for containers are not implemented: start without userns-remap');
   return {
     dataRoot: flags.dataRoot,
     execRoot: flags.execRoot,

@@ -148,13 +148,18 @@ function namespaceList(namespaces: Namespaces): OciNamespace[] {
   return list;
 }
 
+const OPEN_TO_ALL = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': '0 2147483647',
+};
+
 /** In a network namespace of its own a container may use low ports and ping without being root. */
 function sysctls(plan: ContainerPlan): Record<string, string> {
   const { network } = plan.namespaces;
   const shared = plan.hostConfig.NetworkMode?.startsWith('container:') ?? false;
   const open = network !== 'host' && !shared && !plan.hostConfig.Privileged;
   return {
-    ...(open ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
+    ...(open ? OPEN_TO_ALL : {}),
     ...plan.hostConfig.Sysctls,
   };
 }

@@ -144,6 +144,45 @@ test('auto-remove: forced removal of a running container succeeds, whoever takes
   t.throws(() => containers.find(id));
 });
 
+test('memory: a process that is killed for want of it is told at once, and the container goes on', async (t) => {
+  const { containers, parts } = lab.engine;
+  const told = new Promise<string>((resolve) => {
+    const stop = parts.events.on(({ action, id }) => {
+      if (action !== 'oom') return;
+      stop();
+      resolve(id);
+    });
+  });
+  const id = await lab.run({ Cmd: ['sh', '-c', 'tail /dev/zero; sleep 1000'] }, { Memory: 16 * 2 ** 20 });
+  t.is(await told, id);
+  t.like(containers.summary(id).state, { OOMKilled: true, Running: true });
+  await containers.remove(id, { force: true });
+});
+
+test('health: what does not run is unhealthy, and starts anew with what was found before', async (t) => {
+  const { containers } = lab.engine;
+  const Healthcheck = { Test: ['CMD', 'true'], Interval: 50_000_000 };
+  const id = await lab.run({ Cmd: ['sleep', '1000'], Healthcheck });
+  const container = containers.find(id);
+  await container.until(() => container.run.health?.Status === 'healthy', AbortSignal.timeout(30_000));
+  await containers.stop(id, { graceMs: 0 });
+  t.is(containers.summary(id).state.Health?.Status, 'unhealthy');
+  await containers.start(id);
+  t.true((containers.summary(id).state.Health?.Log.length ?? 0) > 0);
+  await containers.remove(id, { force: true });
+});
+
+test('kill: a container that waits for its next start is not started again', async (t) => {
+  const { containers } = lab.engine;
+  const policy = { RestartPolicy: { Name: 'always' } };
+  const id = await lab.run({ Cmd: ['false'] }, policy);
+  const container = containers.find(id);
+  await container.until(() => container.run.status === 'restarting', AbortSignal.timeout(30_000));
+  await containers.kill(id, '');
+  t.is(container.run.status, 'exited');
+  await containers.remove(id);
+});
+
 test('wait: not-running answers at once for what does not run, next-exit waits for the next', async (t) => {
   const { containers } = lab.engine;
   const id = await lab.create({ Cmd: ['sh', '-c', 'exit 5'] });
