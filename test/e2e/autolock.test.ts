@@ -56,6 +56,12 @@ test('managers lock themselves, and are unlocked after a restart; workers and de
   t.is((await lab.docker('m1', 'swarm', 'unlock-key', '--rotate')).code, 0);
   const second = await keyOf(lab);
   t.not(second, first);
+  t.is((await lab.docker('m1', 'node', 'promote', 'w1')).code, 0);
+  await until('a worker that becomes a manager is locked', () => isLockedOnDisk(lab, 'w1'));
+  t.is((await lab.docker('m1', 'node', 'demote', 'w1')).code, 0);
+  await until('w1 is no manager any more', async () => {
+    return /Is Manager: false/.test((await lab.docker('w1', 'info')).out);
+  });
   t.is((await lab.docker('m1', 'node', 'demote', 'm2')).code, 0);
   await until('m2 is a worker that nothing locks', async () => {
     const text = await readFile(join(lab.node('m2').dataRoot, 'swarm', 'identity.json'), 'utf8');
