@@ -9,7 +9,7 @@ import type { Wal, WalBatch } from './wal.ts';
 const FULL_RETRY_MS = 500;
 
 export interface DiskQueueModules {
-  readonly wal: Wal;
+  readonly wal: Pick<Wal, 'append'>;
   readonly storage: MemoryStorage;
   /** Puts a received snapshot in place on disk, before the log goes on behind it. */
   readonly install: (snapshot: Snapshot) => void;
@@ -36,6 +36,7 @@ export class DiskQueue implements Disposable {
   /** Newer than what is durable only in its commit index, which may wait for the next write. */
   #hardState: HardState;
   #cancelRetry: (() => void) | undefined;
+  #installed: Snapshot | undefined;
   #stopped = false;
 
   constructor(modules: DiskQueueModules) {
@@ -105,7 +106,11 @@ export class DiskQueue implements Disposable {
     const snapshot = appends[0]?.snapshot;
     const entries = appends.flatMap((append): readonly Entry[] => append.entries ?? []);
     const hardState = appends.reduce(hardStateAfter, this.#hardState);
-    if (snapshot !== undefined) install(snapshot);
+    if (snapshot !== undefined && snapshot !== this.#installed) {
+      install(snapshot);
+      // The log may find no room to go on behind it; when that is tried again, it is in place.
+      this.#installed = snapshot;
+    }
     if (snapshot !== undefined || entries.length > 0 || !sameVote(hardState, this.#durable)) {
       wal.append({ entries, hardState, ...restartOf(snapshot) });
       this.#durable = hardState;

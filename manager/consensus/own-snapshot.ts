@@ -100,6 +100,7 @@ export class OwnSnapshot {
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       this.#modules.log.error('no room for a snapshot: the log grows until there is', { err: error });
+      this.#writer?.abort();
       this.#writer = undefined;
       this.#notBeforeMs = this.#modules.clock.monotonicMs() + RETRY_AFTER_MS;
     }

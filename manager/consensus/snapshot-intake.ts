@@ -28,6 +28,8 @@ export class SnapshotIntake {
       },
       write: (data) => writer.write(data),
       finish: (message) => {
+        // Now, while it can be refused: when Raft has taken it, there must be room for it.
+        writer.seal();
         if (this.#writer === writer) this.#writer = undefined;
         this.#whole.get(info.index)?.abort();
         this.#whole.set(info.index, writer);

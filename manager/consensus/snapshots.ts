@@ -160,6 +160,7 @@ export class SnapshotWriter {
   #at = BLOCK_BYTES;
   #unsynced = 0;
   #bytes = 0;
+  #sealed = false;
   #ended = false;
 
   constructor(path: string, info: SnapshotInfo, modules: SnapshotsModules, install: () => void) {
@@ -194,14 +195,22 @@ export class SnapshotWriter {
     this.#bytes += piece.length;
   }
 
-  /** Makes the snapshot durable and puts it in place; older ones than are kept go. */
-  commit(): void {
+  /** Writes the end: all of it is durable, and what is left to do takes no more room. */
+  seal(): void {
+    if (this.#sealed) return;
     this.#guarded(() => {
       this.#record(new Uint8Array(), true);
       this.#file.sync();
-      this.#file.close();
-      this.#install();
     });
+    this.#file.close();
+    this.#sealed = true;
+  }
+
+  /** Makes the snapshot durable and puts it in place; older ones than are kept go. */
+  commit(): void {
+    this.#refuseWhenEnded();
+    this.seal();
+    this.#install();
     this.#ended = true;
   }
 
@@ -209,12 +218,16 @@ export class SnapshotWriter {
   abort(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#file.close();
+    if (!this.#sealed) this.#file.close();
     this.#disk.remove(this.#path);
   }
 
-  #guarded(work: () => void): void {
+  #refuseWhenEnded(): void {
     if (this.#ended) throw new ShoalError('CANCELLED', 'writing this snapshot was given up');
+  }
+
+  #guarded(work: () => void): void {
+    this.#refuseWhenEnded();
     try {
       work();
     } catch (error) {

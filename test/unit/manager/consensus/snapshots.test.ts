@@ -1,5 +1,6 @@
 import test from 'ava';
 import { createKeys, keyRing } from '#manager/consensus/keys.ts';
+import { SnapshotIntake } from '#manager/consensus/snapshot-intake.ts';
 import { Snapshots, snapshotPaths } from '#manager/consensus/snapshots.ts';
 import type { SnapshotInfo } from '#manager/consensus/wire.ts';
 import { seededRandom } from '#proto/base/random.ts';
@@ -104,6 +105,39 @@ test('a full disk ends the snapshot and leaves nothing of it', (t) => {
   t.throws(() => writer.commit(), { code: 'CANCELLED' });
   t.is(open().latest?.index, 100);
   t.is(disk.list('state/snapshots').length, 1);
+});
+
+test('a snapshot that is sealed is put in place on a disk that is full by then, at once or when that is tried again', (t) => {
+  const { disk, open } = setup();
+  const snapshots = open();
+  const writer = snapshots.create(info(200));
+  writer.write(Buffer.from('all'));
+  writer.seal();
+  disk.roomBytes = 0;
+  disk.renameFailure = withCode('ENOSPC', 'no space left');
+  t.throws(() => writer.commit(), { code: 'ENOSPC' });
+  disk.renameFailure = undefined;
+  writer.commit();
+  t.is(readAll(open(), 200), 'all');
+});
+
+test('intake: a snapshot whose end finds no room is refused when it is all there, not when Raft has taken it', (t) => {
+  const { disk, open } = setup();
+  const intake = new SnapshotIntake(open());
+  const receive = () => intake.receive(info(200), () => undefined);
+  const message = { type: 7, from: 2, to: 3, term: 2 } as const;
+  const first = receive();
+  first.write(Buffer.from('data'));
+  disk.failure = withCode('ENOSPC', 'no space left');
+  t.throws(() => first.finish(message), { code: 'ENOSPC' });
+  disk.failure = undefined;
+  const second = receive();
+  t.is(second.offset, 0);
+  second.write(Buffer.from('data'));
+  second.finish(message);
+  disk.failure = withCode('ENOSPC', 'no space left');
+  intake.install(info(200));
+  t.is(readAll(open(), 200), 'data');
 });
 
 test('crash: a snapshot is there whole once commit returned, and never in part', (t) => {

@@ -31,6 +31,8 @@ export class SimDisk implements Disk {
   roomBytes = Number.POSITIVE_INFINITY;
   /** Thrown by every write and sync while it is set. */
   failure: Error | undefined;
+  /** Thrown by every rename while it is set. */
+  renameFailure: Error | undefined;
   syncs = 0;
 
   makeDirectory(path: string): void {
@@ -63,6 +65,7 @@ export class SimDisk implements Disk {
   rename(from: string, to: string): void {
     const inode = this.#names.get(from);
     if (inode === undefined) throw withCode('ENOENT', from);
+    if (this.renameFailure !== undefined) throw this.renameFailure;
     this.#change((names) => {
       names.delete(from);
       names.set(to, inode);
