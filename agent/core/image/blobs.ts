@@ -198,7 +198,10 @@ class Transfer {
       this.#opts.onProgress?.(this.size);
     }
     if (this.#opts.size !== undefined && this.size < this.#opts.size) {
-      throw new Error(`${this.#digest}: unexpected EOF: got ${this.size} of ${this.#opts.size} bytes`);
+      throw new ShoalError(
+        'UNAVAILABLE',
+        `${this.#digest}: unexpected EOF: got ${this.size} of ${this.#opts.size} bytes`,
+      );
     }
   }
 

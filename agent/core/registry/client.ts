@@ -213,13 +213,13 @@ export class RegistryClient {
   /** Asks, and once more with what a challenge wants. */
   async #askUrl(request: HttpRequest, scopes: readonly Scope[]): Promise<HttpResponse> {
     const first = await this.#sendOnce(request, scopes);
-    if (first.status < 400) return first;
+    if (first.status < 300) return first;
     const mayRepeat = request.body === undefined || request.body instanceof Uint8Array;
     if (first.status !== 401 || !mayRepeat || !this.#authorizer.take(first))
       throw await registryError(request, first);
     first.drop();
     const second = await this.#sendOnce(request, scopes);
-    if (second.status < 400) return second;
+    if (second.status < 300) return second;
     throw await registryError(request, second);
   }
 

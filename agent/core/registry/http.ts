@@ -65,9 +65,10 @@ export class HttpClient implements Disposable {
       const response = await this.#once({ ...request, url, headers });
       const location = response.headers.location;
       const isRedirect = [301, 302, 303, 307, 308].includes(response.status) && location !== undefined;
-      if (!isRedirect || !['GET', 'HEAD'].includes(request.method) || redirects === REDIRECTS_MAX)
-        return response;
+      if (!isRedirect || !['GET', 'HEAD'].includes(request.method)) return response;
       response.drop();
+      if (redirects === REDIRECTS_MAX)
+        throw new ShoalError('UNAVAILABLE', `${url.host}: stopped after ${REDIRECTS_MAX} redirects`);
       const next = URL.parse(location, url.href);
       if (!next)
         throw new ShoalError('UNAVAILABLE', `${url.host} redirects to what is no address: ${location}`);
