@@ -21,8 +21,8 @@ export interface NodeHeard {
   readonly description?: NodeDescription;
 }
 
-/** One write stays well below what an entry may weigh, and is applied within some milliseconds: a thousand statuses. */
-const WRITE_WEIGHT_MAX = 256 * 1024;
+/** One write stays well below what an entry may weigh, and is applied within some milliseconds: some hundred statuses. */
+const WRITE_WEIGHT_MAX = 128 * 1024;
 /** Of a change beside its texts. */
 const CHANGE_WEIGHT = 256;
 

@@ -10,7 +10,10 @@ import type { Settled, StoreMachine } from './machine.ts';
 export interface ProposerOpts {
   /** An entry, and so a transaction. */
   readonly entryBytesMax: number;
-  /** Changes of the transactions that are gathered in one entry: it is applied in one go, which must not take long. */
+  /**
+   * Changes of the transactions that are gathered in one entry: it is applied in one go, as are several that were under
+   * way together, and that must not take long.
+   */
   readonly entryChangesMax: number;
   /** Entries proposed and not yet committed; what comes meanwhile waits, and goes together. */
   readonly inFlightMax: number;
@@ -22,7 +25,7 @@ export interface ProposerOpts {
 
 export const PROPOSER_OPTS: ProposerOpts = {
   entryBytesMax: LIMITS.raftEntryBytesMax,
-  entryChangesMax: 1_000,
+  entryChangesMax: 500,
   inFlightMax: 4,
   waitingMax: LIMITS.proposalsWaitingMax,
   waitingBytesMax: LIMITS.raftInflightBytesMax,

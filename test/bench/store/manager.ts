@@ -12,19 +12,21 @@ import { HeldIdentity } from '#proto/rpc/identity.ts';
 import type { TlsIdentity } from '#proto/rpc/types.ts';
 import { CHANGES_IN_WRITE, Million } from './million.ts';
 import type { Answer, Answered, Asked, Question } from './protocol.ts';
-import { watchLoop } from './stall.ts';
+import { type Stall, watchLoop } from './stall.ts';
 
 /* A manager's store with its consensus, as a process of its own, and the load that it is put under. */
 
 const WRITES_IN_FLIGHT = 8;
-const LOAD_EVERY_MS = 20;
+const LOAD_EVERY_MS = 10;
 const MIB = 2 ** 20;
 const MS_IN_SECOND = 1_000;
+
+const NOTHING: Answer = { tasks: 0, perSecond: 0, stall: { stallMs: 0, workMs: 0 }, rssMib: 0 };
 
 const million = new Million();
 const machine = new StoreMachine();
 /** Resolves with the worst stall of the loop while the next snapshot is taken. */
-let nextSnapshot = Promise.withResolvers<number>();
+let nextSnapshot = Promise.withResolvers<Stall>();
 let store: ReplicatedStore;
 let serial = 0;
 
@@ -36,7 +38,7 @@ const watched: StateMachine = {
     const worst = watchLoop();
     yield* machine.snapshot();
     nextSnapshot.resolve(worst());
-    nextSnapshot = Promise.withResolvers<number>();
+    nextSnapshot = Promise.withResolvers<Stall>();
   },
 };
 
@@ -53,7 +55,7 @@ async function answer(question: Question): Promise<Partial<Answer>> {
     case 'load':
       return await load(question.perSecond, question.ms);
     case 'snapshot':
-      return { stallMs: await snapshot() };
+      return { stall: await snapshot() };
     case 'memory':
       return { rssMib: process.memoryUsage.rss() / MIB };
   }
@@ -113,28 +115,27 @@ async function load(perSecond: number, ms: number): Promise<Partial<Answer>> {
   }
   await Promise.all(underWay);
   const tookMs = performance.now() - startedAtMs;
-  return { stallMs: worst(), perSecond: (underWay.length * CHANGES_IN_WRITE * MS_IN_SECOND) / tookMs };
+  return { stall: worst(), perSecond: (underWay.length * CHANGES_IN_WRITE * MS_IN_SECOND) / tookMs };
 }
 
 /** Little writes, until what they are makes a snapshot due. */
-async function snapshot(): Promise<number> {
-  let stallMs: number | undefined;
-  const taken = nextSnapshot.promise.then((worst) => {
-    stallMs = worst;
+async function snapshot(): Promise<Stall> {
+  let isTaken = false;
+  const taken = nextSnapshot.promise.finally(() => {
+    isTaken = true;
   });
   const random = seededRandom(serial);
-  while (stallMs === undefined) {
+  while (!isTaken) {
     const number = Math.floor(random.next() * store.view().tasks.size);
     await store.update({ changes: [million.status(number, ++serial)] });
     await turn();
   }
-  await taken;
-  return stallMs;
+  return await taken;
 }
 
 process.on('message', ({ id, question }: Asked) => {
   void answer(question).then(
-    (found) => say({ id, answer: { tasks: 0, perSecond: 0, stallMs: 0, rssMib: 0, ...found } }),
+    (found) => say({ id, answer: { ...NOTHING, ...found } }),
     (error: Error) => say({ id, failure: error.stack ?? error.message }),
   );
 });

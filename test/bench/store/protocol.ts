@@ -1,5 +1,6 @@
 import type { ConsensusOpts } from '#manager/consensus/host.ts';
 import type { TlsIdentity } from '#proto/rpc/types.ts';
+import type { Stall } from './stall.ts';
 
 /* What the bench and the manager under test say to each other: a question has a number, and so has its answer. */
 
@@ -28,7 +29,6 @@ export type Answered =
 export interface Answer {
   readonly tasks: number;
   readonly perSecond: number;
-  /** The longest time that the main loop did not turn. */
-  readonly stallMs: number;
+  readonly stall: Stall;
   readonly rssMib: number;
 }

@@ -45,8 +45,11 @@ export class StoreSubject implements Subject {
       case 'updates':
         return await this.#updates(signal);
       case 'snapshot': {
-        const { stallMs } = await this.#ask({ ask: 'snapshot' }, signal);
-        return [{ figure: 'snapshot-stall-max-ms', value: stallMs }];
+        const { stall } = await this.#ask({ ask: 'snapshot' }, signal);
+        return [
+          { figure: 'snapshot-stall-max-ms', value: stall.stallMs },
+          { figure: 'snapshot-work-max-ms', value: stall.workMs },
+        ];
       }
       case 'memory': {
         const { rssMib } = await this.#ask({ ask: 'memory' }, signal);
@@ -61,10 +64,11 @@ export class StoreSubject implements Subject {
 
   async #updates(signal: AbortSignal): Promise<Sample[]> {
     const load = { ask: 'load', perSecond: UPDATES_PER_SECOND, ms: LOAD_MS } as const;
-    const { stallMs } = await this.#ask(load, signal);
+    const { stall } = await this.#ask(load, signal);
     const { perSecond } = await this.#ask({ ask: 'flood', ms: FLOOD_MS }, signal);
     return [
-      { figure: 'main-loop-stall-max-ms', value: stallMs },
+      { figure: 'main-loop-stall-max-ms', value: stall.stallMs },
+      { figure: 'main-loop-work-max-ms', value: stall.workMs },
       { figure: 'status-updates-per-s', value: perSecond },
     ];
   }
