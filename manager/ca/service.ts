@@ -13,7 +13,7 @@ import type { Consensus } from '../consensus/consensus.ts';
 import type { Store } from '../store/view.ts';
 import { type Issued, issueCertificate, nodeIdOf, requestedKey } from './issue.ts';
 import { certificateRole } from './role.ts';
-import { roleOfToken } from './tokens.ts';
+import { roleOfToken, tokenNeeded } from './tokens.ts';
 
 export interface CaModules {
   readonly store: Pick<Store, 'view' | 'update'>;
@@ -51,7 +51,7 @@ export class CaService implements Implementation<'Ca'> {
     const nodeId = requesterOf(request, call);
     if (!this.#modules.consensus.leadership().leading) return await this.#askLeader(request, nodeId, call);
     if (request.token !== '') return await this.#join(request);
-    if (nodeId === undefined) throw new ShoalError('UNAUTHENTICATED', 'invalid join token');
+    if (nodeId === undefined) throw tokenNeeded();
     return await this.#renew(request, nodeId);
   }
 

@@ -38,7 +38,7 @@ export function roleOfToken(cluster: TokenSource, token: string): NodeRole {
   const { digest, secret } = parsed(token);
   const manager = equal(secret, cluster.joinSecrets.manager);
   const worker = equal(secret, cluster.joinSecrets.worker);
-  if (digest !== cluster.rootCa.digest || !(manager || worker)) throw invalid();
+  if (digest !== cluster.rootCa.digest || !(manager || worker)) throw tokenNeeded();
   return manager ? 'manager' : 'worker';
 }
 
@@ -46,12 +46,13 @@ function parsed(token: string): ReturnType<typeof parseJoinToken> {
   try {
     return parseJoinToken(token);
   } catch (error) {
-    throw invalid({ cause: error });
+    throw tokenNeeded({ cause: error });
   }
 }
 
-function invalid(options?: ErrorOptions): ShoalError {
-  return new ShoalError('UNAUTHENTICATED', 'invalid join token', options);
+/** Of a token that no manager accepts, or none. What is no token at all, the node that was told it refuses itself. */
+export function tokenNeeded(options?: ErrorOptions): ShoalError {
+  return new ShoalError('UNAUTHENTICATED', 'A valid join token is necessary to join this cluster', options);
 }
 
 /** In a time that does not tell how much of it was right. */

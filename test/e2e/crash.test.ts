@@ -54,6 +54,11 @@ test('a worker’s daemon killed and started again: its containers and their tra
       tasks: await runningTasks(cluster, 'm1', 'web'),
       containers: await containersOfAll(cluster),
     };
+    const serving = await nodeState(cluster.node('m1'));
+    t.true(
+      serving.tables?.some((line) => line.includes(`${PORT}`)),
+      'what is compared shows ports',
+    );
     const urls = cluster.nodes.map(({ address }) => `http://${address}:${PORT}/`);
     await using load = new LoadMeter(urls, LOAD_PER_NODE);
     await answers(load);

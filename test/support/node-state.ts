@@ -7,7 +7,10 @@ import { namespaceOf } from '#deploy/local/lan.ts';
 import { run } from '#deploy/local/run.ts';
 import { instanceOf } from '#deploy/node/machine.ts';
 
-/** What a node has of its machine, in words that can be compared: of containers, networks and published ports. */
+/**
+ * What a node has of its machine, in words that can be compared: of containers, networks and published ports. Without
+ * its default bridge, which is made when it is first needed, and stays.
+ */
 export async function nodeState(node: LocalNode): Promise<Record<string, string[]>> {
   const inside = (...command: string[]): Promise<string> =>
     run(['nsenter', `--net=/run/netns/${namespaceOf(node.cluster, node.name)}`, ...command]);
@@ -18,6 +21,8 @@ export async function nodeState(node: LocalNode): Promise<Record<string, string[
     inside('ip', 'neigh', 'show', 'nud', 'permanent'),
     inside('nft', 'list', 'ruleset'),
   ]);
+  const bridge = `shoal-${instanceOf(node.dataRoot)}`;
+  const lines = (text: string): string[] => sorted(text).filter((line) => !line.includes(` ${bridge}`));
   return {
     links: lines(links).map((line) => line.split(': ')[1] ?? ''),
     rules: lines(rules),
@@ -30,7 +35,7 @@ export async function nodeState(node: LocalNode): Promise<Record<string, string[
   };
 }
 
-function lines(text: string): string[] {
+function sorted(text: string): string[] {
   return text
     .split('\n')
     .map((line) => line.trim())
