@@ -142,6 +142,15 @@ export class BlobStore {
     return transfer.size;
   }
 
+  /** Reads a blob again. One that is no longer what its name says is thrown away: false. */
+  async isUndamaged(digest: Digest): Promise<boolean> {
+    const hash = createHash(algorithmOf(digest));
+    for await (const chunk of this.stream(digest)) hash.update(chunk);
+    const isWhole = hash.digest('hex') === hexOf(digest);
+    if (!isWhole) this.remove(digest);
+    return isWhole;
+  }
+
   /** Takes a blob out of sight at once; its bytes go when the trash is emptied. Gives back its size. */
   remove(digest: Digest): number {
     const size = this.#sizes.get(digest);

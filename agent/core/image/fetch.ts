@@ -93,9 +93,12 @@ export class Fetcher {
       opts.signal,
       () => blobs.has(digest) || undefined,
       async () => {
-        const get = async (): Promise<AsyncIterable<Uint8Array>> =>
-          one(await opts.source.document(digest, isManifest, opts.signal));
-        await blobs.ingest(digest, get, { size, signal: opts.signal, retry: this.#retry(opts) });
+        const ingest = async (from: ContentSource): Promise<void> => {
+          const get = async (): Promise<AsyncIterable<Uint8Array>> =>
+            one(await from.document(digest, isManifest, opts.signal));
+          await blobs.ingest(digest, get, { size, signal: opts.signal, retry: this.#retry(opts) });
+        };
+        await fromAny(opts.source, ingest, opts.signal);
         return true;
       },
     );
@@ -124,7 +127,7 @@ export class Fetcher {
       for (const [index, layer] of layers.entries()) {
         if (isHere(index)) continue;
         await downloads[index];
-        await this.#unpack(layer, diffIds.slice(0, index + 1), within);
+        await this.#unpackWhole(layer, diffIds.slice(0, index + 1), within);
       }
     } catch (error) {
       stop.abort(error);
@@ -144,18 +147,32 @@ export class Fetcher {
     const id = shortId(digest);
     if (this.#downloads.inside >= DOWNLOADS_MAX) opts.progress({ id, status: 'Waiting' });
     const make = async (): Promise<true> => {
-      await blobs.ingest(digest, (offset) => opts.source.blob(digest, offset, opts.signal), {
-        size,
-        signal: opts.signal,
-        retry: this.#retry(opts),
-        onProgress: (current) => opts.progress({ id, status: 'Downloading', current, total: size }),
-      });
+      const ingest = (from: ContentSource): Promise<void> =>
+        blobs.ingest(digest, (offset) => from.blob(digest, offset, opts.signal), {
+          size,
+          signal: opts.signal,
+          retry: this.#retry(opts),
+          onProgress: (current) => opts.progress({ id, status: 'Downloading', current, total: size }),
+        });
+      await fromAny(opts.source, ingest, opts.signal);
       return true;
     };
     const there = (): true | undefined => blobs.has(digest) || undefined;
     await this.#downloads.run(() => this.#blobs.run(digest, opts.signal, there, make), opts.signal);
     opts.progress({ id, status: 'Verifying Checksum' });
     opts.progress({ id, status: 'Download complete' });
+  }
+
+  /** What was here before may have been damaged since: then it is fetched again. */
+  async #unpackWhole(layer: Descriptor, diffIds: readonly Digest[], opts: FetchOpts): Promise<void> {
+    try {
+      await this.#unpack(layer, diffIds, opts);
+    } catch (error) {
+      opts.signal?.throwIfAborted();
+      if (!isWrong(error) || (await this.#store.blobs.isUndamaged(layer.digest))) throw error;
+      await this.#download(layer, opts);
+      await this.#unpack(layer, diffIds, opts);
+    }
   }
 
   async #unpack({ digest, size }: Descriptor, diffIds: readonly Digest[], opts: FetchOpts): Promise<void> {
@@ -179,6 +196,27 @@ export class Fetcher {
       await this.#store.modules.clock.sleep(backoffMs(RETRY, attempt, systemRandom), opts.signal);
       return true;
     };
+  }
+}
+
+/** The content is not what it should be. */
+function isWrong(error: unknown): boolean {
+  return ['FAILED_PRECONDITION', 'INVALID_ARGUMENT'].includes(codeOf(error));
+}
+
+/** Asks a source, and whoever else there is when that gave something else than was asked for. */
+async function fromAny(
+  source: ContentSource,
+  ingest: (from: ContentSource) => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    await ingest(source);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!isWrong(error) || !source.otherwise) throw error;
+    // What the other says is no better to know than what was wrong with the first.
+    await ingest(source.otherwise).catch(() => Promise.reject(error));
   }
 }
 

@@ -156,7 +156,7 @@ export class Images implements ImagesOfEngine {
       target,
       isRegistered: true,
       source: {
-        blob: all.blob,
+        ...all,
         document: (digest, isManifest, stop) =>
           (isRoot(digest) ? source : all).document(digest, isManifest, stop),
       },

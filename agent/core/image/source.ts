@@ -9,6 +9,8 @@ export interface ContentSource {
   document(digest: Digest, isManifest: boolean, signal?: AbortSignal): Promise<Uint8Array>;
   /** A blob from an offset on. */
   blob(digest: Digest, offset: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** Whom to ask when this gave something else than was asked for. */
+  readonly otherwise?: ContentSource;
 }
 
 /** The other nodes of the cluster. NOT_FOUND for what none of them has. */
@@ -38,7 +40,9 @@ export function firstOf(sources: readonly ContentSource[]): ContentSource {
     }
     throw failures.find((error) => FAILURES[codeOf(error)].retry) ?? failures.at(-1);
   };
+  const last = sources.length > 1 ? sources.at(-1) : undefined;
   return {
+    ...(last && { otherwise: last }),
     document: (digest, isManifest, signal) =>
       ask((source) => source.document(digest, isManifest, signal), signal),
     blob: (digest, offset, signal) => ask((source) => source.blob(digest, offset, signal), signal),

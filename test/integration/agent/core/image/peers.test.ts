@@ -1,19 +1,22 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ContentPeers } from '#agent/core/image/content-peers.ts';
 import { contentService } from '#agent/core/image/content-service.ts';
+import { Fetcher } from '#agent/core/image/fetch.ts';
 import type { ImageStore } from '#agent/core/image/image-store.ts';
 import { Images } from '#agent/core/image/images.ts';
+import { noProgress } from '#agent/core/image/progress.ts';
 import { parseReference } from '#agent/core/image/reference.ts';
 import { removeImage } from '#agent/core/image/remove.ts';
+import { type ContentSource, firstOf } from '#agent/core/image/source.ts';
 import { Registries } from '#agent/core/registry/registries.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import { seededRandom } from '#proto/base/random.ts';
 import type { Client, RpcDialer } from '#proto/rpc/types.ts';
-import { makeImage, openStore } from './support.ts';
+import { makeImage, openStore, sha256 } from './support.ts';
 
 interface Node {
   readonly store: ImageStore;
@@ -240,4 +243,49 @@ test('peers: digests and references that are none are refused or simply not foun
   await t.throwsAsync(one.content.read({ digest: '../../../etc/passwd' })[Symbol.asyncIterator]().next(), {
     message: /is no digest/,
   });
+});
+
+test('peers: a damaged copy on one node does not spoil the pull, when another source has it whole', async (t) => {
+  const [source, wanting] = [await openStore(t), await openStore(t)];
+  const image = await makeImage(source, { files: FILES, name: 'app:1' });
+  const whole: ContentSource = {
+    document: (digest) => source.blobs.read(digest),
+    blob: (digest, offset) => Promise.resolve(source.blobs.stream(digest, offset)),
+  };
+  const layer = image.content.layers[0];
+  const damaged: ContentSource = {
+    document: whole.document,
+    async blob() {
+      return (async function* () {
+        yield await Promise.resolve(Buffer.alloc(layer?.size ?? 0));
+      })();
+    },
+  };
+  const fetched = await new Fetcher(wanting).fetch(image.manifest, {
+    source: firstOf([damaged, whole]),
+    progress: noProgress,
+  });
+  t.is(fetched.id, image.id);
+});
+
+test('pull: a layer blob that was damaged on this disk is fetched again', async (t) => {
+  const [source, wanting] = [await openStore(t), await openStore(t)];
+  const image = await makeImage(source, { files: FILES, name: 'app:1' });
+  const layer = image.content.layers[0]?.digest ?? '';
+  const lease = wanting.lease(layer);
+  await wanting.blobs.ingest(layer, () => source.blobs.stream(layer));
+  const file = wanting.blobs.path(layer);
+  const bytes = readFileSync(file);
+  bytes.fill(0, bytes.length >> 1);
+  writeFileSync(file, bytes);
+  const fetched = await new Fetcher(wanting).fetch(image.manifest, {
+    source: {
+      document: (digest) => source.blobs.read(digest),
+      blob: (digest, offset) => Promise.resolve(source.blobs.stream(digest, offset)),
+    },
+    progress: noProgress,
+  });
+  lease[Symbol.dispose]();
+  t.true(wanting.isWhole(fetched));
+  t.is(sha256(readFileSync(file)), layer);
 });
