@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
@@ -31,6 +31,8 @@ export interface VolumeRequest {
 /** Of the driver `local`. */
 const OPTIONS = ['type', 'device', 'o', 'size'];
 const ANONYMOUS = 'com.docker.volume.anonymous';
+/** Before the name of a volume's folder while it is being removed; no volume's name begins so. */
+const REMOVED = '.removed-';
 
 interface Modules {
   readonly table: JsonTable<unknown>;
@@ -53,6 +55,7 @@ export class LocalVolumes {
     this.#folder = opts.folder;
     this.#modules = modules;
     for (const record of modules.table.all() as VolumeRecord[]) this.#byName.set(record.name, record);
+    this.#finishRemovals();
   }
 
   list(): VolumeRecord[] {
@@ -98,11 +101,21 @@ export class LocalVolumes {
     const existing = request.name ? this.#byName.get(request.name) : undefined;
     if (existing) return existing;
     const record = this.#recordOf(request);
-    mkdirSync(this.path(record.name), { recursive: true });
-    this.#modules.table.put(record.name, record);
+    this.#make(record);
     this.#byName.set(record.name, record);
     this.#emit('create', record.name);
     return record;
+  }
+
+  /** Its note comes first: a crash in between leaves no folder that nobody knows, and `use` makes the folder. */
+  #make(record: VolumeRecord): void {
+    this.#modules.table.put(record.name, record);
+    try {
+      mkdirSync(this.path(record.name), { recursive: true });
+    } catch (error) {
+      this.#modules.table.delete(record.name);
+      throw error;
+    }
   }
 
   #recordOf({ name, labels, options }: VolumeRequest): VolumeRecord {
@@ -122,10 +135,23 @@ export class LocalVolumes {
     const users = this.users(name);
     if (users.length > 0)
       throw new ShoalError('CONFLICT', `remove ${name}: volume is in use - [${users.join(', ')}]`);
+    const [folder, aside] = [join(this.#folder, name), join(this.#folder, `${REMOVED}${name}`)];
+    if (existsSync(folder)) renameSync(folder, aside);
     this.#modules.table.delete(name);
     this.#byName.delete(name);
-    rmSync(join(this.#folder, name), { recursive: true, force: true });
+    rmSync(aside, { recursive: true, force: true });
     this.#emit('destroy', name);
+  }
+
+  /** A crash may have come in the middle of a removal: what still has its note comes back, whole; the rest goes. */
+  #finishRemovals(): void {
+    if (!existsSync(this.#folder)) return;
+    for (const entry of readdirSync(this.#folder).filter((one) => one.startsWith(REMOVED))) {
+      const [aside, name] = [join(this.#folder, entry), entry.slice(REMOVED.length)];
+      if (this.#byName.has(name) && !existsSync(join(this.#folder, name)))
+        renameSync(aside, join(this.#folder, name));
+      else rmSync(aside, { recursive: true, force: true });
+    }
   }
 
   /** Removes those that no container names; says what was freed. */
