@@ -26,7 +26,7 @@ import { listenRpc } from '#proto/rpc/server.ts';
 import type { IdentitySource, Implementation, RpcDialer, RpcServer } from '#proto/rpc/types.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import { type HostPort, textOf } from './addresses.ts';
-import { raiseHelperThreads } from './helper-threads.ts';
+import { takePrecedence } from './precedence.ts';
 
 export interface ManagerOpts {
   /** Of this manager alone. */
@@ -97,7 +97,7 @@ export async function startManager(
 ): Promise<ManagerPart> {
   await using stack = new AsyncDisposableStack();
   const { clock, random, log, metrics, dialer } = modules;
-  raiseHelperThreads(log);
+  takePrecedence(log);
   const machine = new StoreMachine();
   const health = new RaftHealth(opts.stateDir, modules);
   const consensus = stack.use(await openConsensus(opts, machine, { ...modules, metrics: health.metrics }));
