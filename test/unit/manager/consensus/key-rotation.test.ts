@@ -132,3 +132,23 @@ test('rotation: it waits for what is not agreed yet, and ends when the manager d
   await t.throwsAsync(rotation);
   await group.close();
 });
+
+test('rotation: without room it is refused, nothing is lost, and asked again with room it is done', async (t) => {
+  const group = await Group.of(1, { limits: { snapshotEveryEntries: 10 } });
+  const texts = await group.writeAll('a', 14);
+  const { disk } = group.manager('m1');
+  const key = addKey(disk, 'state', undefined, random);
+  disk.roomBytes = 0;
+  await t.throwsAsync(group.resolved(rotating(group, 'm1').rotateKey(key)));
+  t.is(unfinishedRotation(disk, 'state', undefined)?.id, 2);
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  texts.push(...(await group.writeAll('b', 3)));
+  await group.resolved(rotating(group, 'm1').rotateKey(key));
+  dropOldKeys(disk, 'state', undefined, random);
+  group.kill('m1', true);
+  await group.restart('m1');
+  await group.awaitLeader();
+  await group.resolved(group.consensus('m1').readBarrier());
+  t.deepEqual(group.manager('m1').journal.lines, texts);
+  await group.close();
+});
