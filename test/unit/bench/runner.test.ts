@@ -97,6 +97,16 @@ test('bench: a figure is the ratio of medians, ours to theirs', async (t) => {
   );
 });
 
+test('bench: a figure that is compared with something else says with what', (t) => {
+  const figures = [{ name: 'one', meaning: 'the first', unit: 'ms', peer: 'the floor' }] as const;
+  const measured = { ours: [3], theirs: [2] };
+  const outcome = { figures: new Map([['one', measured]]), noisy: 0, slices: 2 };
+  t.deepEqual(
+    linesOf('x', { ...BENCH, figures }, outcome).map(({ peer, ratio }) => ({ peer, ratio })),
+    [{ peer: 'the floor', ratio: 1.5 }],
+  );
+});
+
 test('bench: the median of an even number of values is between the middle two', (t) => {
   t.is(median([10, 1, 2, 4]), 3);
   t.throws(() => median([]));
