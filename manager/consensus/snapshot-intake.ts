@@ -1,4 +1,5 @@
 import { assert } from '#proto/base/assert.ts';
+import { ShoalError } from '#proto/base/errors.ts';
 import type { Snapshots, SnapshotWriter } from './snapshots.ts';
 import type { Intake } from './transport.ts';
 import type { SnapshotInfo } from './wire.ts';
@@ -28,9 +29,14 @@ export class SnapshotIntake {
       },
       write: (data) => writer.write(data),
       finish: (message) => {
+        if (this.#writer !== writer)
+          throw new ShoalError(
+            'CANCELLED',
+            'this snapshot came from somebody else already, or another one came',
+          );
         // Now, while it can be refused: when Raft has taken it, there must be room for it.
         writer.seal();
-        if (this.#writer === writer) this.#writer = undefined;
+        this.#writer = undefined;
         this.#whole.get(info.index)?.abort();
         this.#whole.set(info.index, writer);
         finished(message);

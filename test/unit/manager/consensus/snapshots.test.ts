@@ -140,6 +140,21 @@ test('intake: a snapshot whose end finds no room is refused when it is all there
   t.is(readAll(open(), 200), 'data');
 });
 
+test('intake: of two that send the same snapshot at once one is heard out, and its snapshot stays', (t) => {
+  const { open } = setup();
+  const intake = new SnapshotIntake(open());
+  const message = { type: 7, from: 2, to: 3, term: 2 } as const;
+  const receive = () => intake.receive(info(200), () => undefined);
+  const one = receive();
+  one.write(Buffer.from('data'));
+  const other = receive();
+  t.is(other.offset, 4);
+  one.finish(message);
+  t.throws(() => other.finish(message), { code: 'CANCELLED' });
+  intake.install(info(200));
+  t.is(readAll(open(), 200), 'data');
+});
+
 test('crash: a snapshot is there whole once commit returned, and never in part', (t) => {
   for (let seed = 1; seed <= 50; seed += 1) {
     const { disk, open } = setup();
