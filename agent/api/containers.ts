@@ -18,7 +18,9 @@ import type { Engine } from '../core/open-engine.ts';
 import { processTable } from '../core/top.ts';
 import type { HostConfigChanges } from '../core/updater.ts';
 import { cgroupOf } from '../core/usage.ts';
+import { shaped } from './body-shape.ts';
 import { listContainers } from './container-list.ts';
+import { CONTAINER, HOST_CONFIG } from './container-shape.ts';
 import { type StartModules, startContainer } from './container-start.ts';
 import { stats } from './container-stats.ts';
 import { attach, logs } from './container-streams.ts';
@@ -92,7 +94,7 @@ async function create({ containers }: Engine, request: ApiRequest): Promise<Repl
     HostConfig: hostConfig,
     NetworkingConfig: networking,
     ...config
-  } = await request.json<CreateBody>();
+  } = shaped(await request.json<CreateBody>(), CONTAINER);
   const asked: CreateRequest = {
     config,
     hostConfig: hostConfig ?? {},
@@ -157,8 +159,8 @@ function wait({ containers }: Engine, { params, query, signal }: ApiRequest): Re
 }
 
 async function* waitBody(waiting: ReturnType<Container['wait']>): AsyncGenerator<string> {
-  const { exitCode } = await waiting;
-  yield `${JSON.stringify({ StatusCode: exitCode })}\n`;
+  const { exitCode, error } = await waiting;
+  yield `${JSON.stringify({ StatusCode: exitCode, ...(error ? { Error: { Message: error } } : {}) })}\n`;
 }
 
 function resize({ containers }: Engine, { params, query }: ApiRequest): Reply {
@@ -177,7 +179,7 @@ export function sizeOf(query: URLSearchParams, name: 'h' | 'w'): number {
 }
 
 async function update({ updater }: Engine, request: ApiRequest): Promise<Reply> {
-  const changes = await request.json<HostConfigChanges>();
+  const changes = shaped(await request.json<HostConfigChanges>(), HOST_CONFIG);
   const warnings = await updater.update(request.params['id'] as string, changes);
   return json({ Warnings: warnings.length > 0 ? warnings : null });
 }

@@ -7,6 +7,8 @@ import type { Exec, ExecConfig } from '../core/execs.ts';
 import type { ExecProcess } from '../core/linux/exec-process.ts';
 import { RuntimeFailure } from '../core/linux/runtime-failure.ts';
 import type { Engine } from '../core/open-engine.ts';
+import { shaped } from './body-shape.ts';
+import { EXEC } from './container-shape.ts';
 import { sizeOf } from './containers.ts';
 import { parseDetachKeys } from './detach-keys.ts';
 import { frame, streamType } from './frames.ts';
@@ -37,7 +39,7 @@ interface CreateBody {
 }
 
 async function create({ execs }: Engine, request: ApiRequest): Promise<Reply> {
-  const body = await request.json<CreateBody>();
+  const body = shaped(await request.json<CreateBody>(), EXEC);
   const config: ExecConfig = {
     cmd: body.Cmd ?? [],
     user: body.User ?? '',

@@ -12,7 +12,9 @@ import { type ApiRequest, empty, json, type Reply, type Route } from '#proto/htt
 import type { EndpointConfig } from '../core/container-types.ts';
 import type { NetworkRecord, NetworkRequest } from '../core/networks.ts';
 import type { Engine } from '../core/open-engine.ts';
+import { shaped } from './body-shape.ts';
 import { type ClusterNetworks, ofCluster, ofClusterIfHeard } from './cluster-networks.ts';
+import { NETWORK } from './container-shape.ts';
 import { localNetworkView, membersView, type NetworkView } from './network-views.ts';
 
 export interface NetworkModules {
@@ -121,7 +123,7 @@ interface CreateBody {
 }
 
 async function create({ engine, cluster }: NetworkModules, request: ApiRequest): Promise<Reply> {
-  const body = await request.json<CreateBody>();
+  const body = shaped(await request.json<CreateBody>(), NETWORK);
   if (body.Driver === 'overlay' || body.Scope === 'swarm') {
     const networks = cluster?.();
     if (networks === undefined) throw new ShoalError('NOT_MANAGER', NOT_MANAGER);

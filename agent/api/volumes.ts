@@ -10,6 +10,8 @@ import {
 import { type ApiRequest, boolQuery, empty, json, type Reply, type Route } from '#proto/http/types.ts';
 import type { Engine } from '../core/open-engine.ts';
 import type { VolumeRecord } from '../core/volumes.ts';
+import { shaped } from './body-shape.ts';
+import { VOLUME } from './container-shape.ts';
 
 /** Volumes of this machine. */
 export function volumeRoutes({ engine }: { engine: Engine }): Route[] {
@@ -70,7 +72,7 @@ interface CreateBody {
 }
 
 async function create(engine: Engine, request: ApiRequest): Promise<Reply> {
-  const body = hasBody(request.headers) ? await request.json<CreateBody>() : {};
+  const body = hasBody(request.headers) ? shaped(await request.json<CreateBody>(), VOLUME) : {};
   const record = engine.parts.volumes.create({
     name: body.Name ?? '',
     driver: body.Driver ?? '',

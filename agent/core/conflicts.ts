@@ -64,6 +64,11 @@ const MODES: readonly (readonly [key: 'PidMode' | 'IpcMode' | 'UTSMode' | 'Cgrou
 
 /** Modes of namespaces that there are. */
 export function checkModes(hostConfig: HostConfig): void {
+  if (hostConfig.NetworkMode === 'container:')
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      'Invalid network mode: invalid container format container:<name|id>',
+    );
   for (const [key, valid, name] of MODES)
     if (!valid.test(hostConfig[key] ?? ''))
       throw new ShoalError('INVALID_ARGUMENT', `invalid ${name}: ${hostConfig[key]}`);

@@ -110,7 +110,24 @@ function parseMode(mode: string): { rw: boolean; propagation?: string; noCopy: b
   };
 }
 
+/** What is said of one kind of mount alone. */
+const OPTIONS_OF: Readonly<Record<string, keyof MountConfig>> = {
+  bind: 'BindOptions',
+  volume: 'VolumeOptions',
+  tmpfs: 'TmpfsOptions',
+};
+
+function checkMount(mount: MountConfig): void {
+  const fail = (what: string): ShoalError =>
+    new ShoalError('INVALID_ARGUMENT', `invalid mount config for type "${mount.Type}": ${what}`);
+  if (!mount.Target) throw fail('field Target must not be empty');
+  if (mount.Type === 'tmpfs' && mount.Source) throw fail('field Source must not be specified');
+  for (const [type, field] of Object.entries(OPTIONS_OF))
+    if (type !== mount.Type && mount[field]) throw fail(`field ${field} must not be specified`);
+}
+
 function fromMount(mount: MountConfig, modules: Modules): PlannedMount {
+  checkMount(mount);
   const destination = checkedPlace(mount.Target);
   const rw = !(mount.ReadOnly ?? false);
   switch (mount.Type) {

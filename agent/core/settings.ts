@@ -16,6 +16,8 @@ import { MASKED_PATHS, mergeEnv, READONLY_PATHS } from './oci/config.ts';
 
 const MIB = 1024 * 1024;
 const MEMORY_MIN = 6 * MIB;
+const CPU_PERIOD_MIN_US = 1_000;
+const CPU_PERIOD_MAX_US = 1_000_000;
 const NS_PER_MS = 1_000_000;
 export const WEIGHT_DISCARDED =
   'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.';
@@ -136,7 +138,10 @@ export function checkConfig(config: ContainerConfig, hostConfig: HostConfig, mac
     throw invalid(`logger: no log driver named '${driver}' is registered`);
   checkLogOptions(hostConfig);
   checkModes(hostConfig);
-  const { OomScoreAdj: score = 0 } = hostConfig;
+  const { OomScoreAdj: score = 0, ShmSize: shm = 0 } = hostConfig;
+  if (shm < 0) throw invalid('SHM size can not be less than 0');
+  for (const host of hostConfig.ExtraHosts ?? [])
+    if (!/^[^:=]+[:=].+$/.test(host)) throw invalid(`bad format for add-host: "${host}"`);
   if (score < -1000 || score > 1000)
     throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
   if (!RUNTIMES.includes(hostConfig.Runtime ?? ''))
@@ -179,7 +184,7 @@ export function checkPolicy({
 /** Limits that make no sense, alone or on this machine. */
 export function checkResources(config: HostConfig, machine: Machine): void {
   const { Memory: memory = 0, MemorySwap: swap = 0, NanoCpus: cpus = 0 } = config;
-  if (memory > 0 && memory < MEMORY_MIN) throw invalid('Minimum memory limit allowed is 6MB');
+  if (memory !== 0 && memory < MEMORY_MIN) throw invalid('Minimum memory limit allowed is 6MB');
   if (memory > 0 && swap > 0 && swap < memory)
     throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage');
   if (memory === 0 && swap > 0)
@@ -194,11 +199,19 @@ export function checkResources(config: HostConfig, machine: Machine): void {
     throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set');
   if (cpus > 0 && (config.CpuQuota ?? 0) > 0)
     throw invalid('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
+  checkBandwidth(config);
   checkCpuset('CPUs', 'cpus', config.CpusetCpus, machine.usable.cpus);
   checkCpuset('memory nodes', 'mems', config.CpusetMems, machine.usable.mems);
   const swappiness = config.MemorySwappiness ?? -1;
   if (swappiness < -1 || swappiness > 100)
     throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+}
+
+function checkBandwidth({ CpuPeriod: period = 0, CpuQuota: quota = 0 }: HostConfig): void {
+  if (period !== 0 && (period < CPU_PERIOD_MIN_US || period > CPU_PERIOD_MAX_US))
+    throw invalid('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
+  if (quota > 0 && quota < CPU_PERIOD_MIN_US)
+    throw invalid('CPU cfs quota can not be less than 1ms (i.e. 1000)');
 }
 
 function checkCpuset(what: string, key: string, asked: string | undefined, usable: string): void {

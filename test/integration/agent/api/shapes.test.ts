@@ -23,7 +23,7 @@ const recorded = JSON.parse(
 
 /** Newer than 27.5.1 (API 1.48 to 1.51), or what Shoal has more to say about. */
 const NEWER =
-  /GwPriority|EnableIPv4|FirewallBackend|DriverStatus|GraphDriver\.Data\.ID|\.GraphDriver\.Data$|Labels|ExposedPorts|RegistryConfig|Runtimes|\.Mounts\[\]/;
+  /GwPriority|EnableIPv4|FirewallBackend|DriverStatus|GraphDriver\.Data\.ID|\.GraphDriver\.Data$|Labels|\.Options\.com\.|ExposedPorts|RegistryConfig|Runtimes|\.Mounts\[\]/;
 /** What Shoal has no such thing for: containerd, Docker's own runtimes and log drivers. */
 const WITHOUT =
   /Containerd|\.ExpectedX|Commit\.Expected|RegistryConfig|Runtimes|LowerDir-init|BuildCache|Images|GraphDriver/;
