@@ -6,28 +6,28 @@ import type { Store, StoreView } from '../store/view.ts';
 const CHANGES_MAX = 1_000;
 
 /**
- * Writes a plan that was made from `view`, and resolves when this manager has applied it. A long one goes in several
- * entries, in order: since plans only look at what is, the rest can be planned again if it does not come to that.
+ * Writes a plan that was made when services were as given, and resolves when this manager has applied it. A long one goes
+ * in several entries, in order: since plans only look at what is, the rest can be planned again if it does not come to that.
  * Fails as Store.update; the signal stops it before the next entry.
  */
 export async function commit(
   store: Pick<Store, 'update'>,
-  view: StoreView,
+  services: StoreView['services'],
   changes: readonly Change[],
   signal: AbortSignal,
 ): Promise<void> {
   for (let from = 0; from < changes.length; from += CHANGES_MAX) {
     signal.throwIfAborted();
     const part = changes.slice(from, from + CHANGES_MAX);
-    await store.update({ expects: expectations(view, part), changes: part });
+    await store.update({ expects: expectations(services, part), changes: part });
   }
 }
 
 /** Decisions that follow from a service's spec hold only as long as nobody has changed it. */
-function expectations(view: StoreView, changes: readonly Change[]): Expectation[] {
+function expectations(services: StoreView['services'], changes: readonly Change[]): Expectation[] {
   const ids = new Set(changes.flatMap(specFollowed));
   return [...ids].flatMap((id) => {
-    const service = view.services.get(id);
+    const service = services.get(id);
     return service === undefined ? [] : [{ table: 'service', id, version: service.version }];
   });
 }

@@ -80,7 +80,8 @@ export class LeaderLoop {
   async #look(signal: AbortSignal): Promise<boolean> {
     const { store, clock, network } = this.#modules;
     const services = this.#wakes.take();
-    const view = store.view();
+    // Not the whole view: what all tasks were would have to be remembered until the last entry is written.
+    const { services: before } = store.view();
     const nowMs = Math.floor(clock.wallMs());
     const situation = { nowMs, networkReady: network.versions(), ...(services ? { services } : {}) };
     this.#atFault = false;
@@ -91,7 +92,7 @@ export class LeaderLoop {
     // Only a look at everything knows all that is waited for.
     this.#wakeAtMs = services === undefined ? look.wakeAtMs : Math.min(this.#wakeAtMs, look.wakeAtMs);
     try {
-      await commit(store, view, look.changes, signal);
+      await commit(store, before, look.changes, signal);
     } catch (error) {
       return this.#commitFailed(error, signal);
     }
