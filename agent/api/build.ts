@@ -25,6 +25,7 @@ async function start(request: ApiRequest, running: Running, modules: BuilderModu
   const { query, headers, body, signal } = request;
   refuseOthers(query);
   const options: BuildOptions = { ...optionsOf(query), auths: registryAuths(headers) };
+  const remote = query.get('remote') ?? '';
   const isQuiet = boolQuery(query, 'q');
   const cancelled = new AbortController();
   const id = query.get('buildid') ?? '';
@@ -33,9 +34,10 @@ async function start(request: ApiRequest, running: Running, modules: BuilderModu
     try {
       const output = isQuiet ? new QuietOutput(out) : new StreamOutput(out);
       // Loaded when somebody builds: a node that only runs containers needs none of it.
-      const { build } = await import('../core/build/builder.ts');
+      const { build, remoteContext } = await import('../core/build/builder.ts');
       const either = AbortSignal.any([stop, cancelled.signal]);
-      const image = await build(body, options, output, either, modules).catch(output.failed);
+      const context = remote === '' ? body : remoteContext(remote, output.progress, either);
+      const image = await build(context, options, output, either, modules).catch(output.failed);
       if (isQuiet) await out.write({ stream: `${image.id}\n` });
     } finally {
       if (running.get(id) === cancelled) running.delete(id);
@@ -48,12 +50,6 @@ function refuseOthers(query: URLSearchParams): void {
     throw new ShoalError(
       'INVALID_ARGUMENT',
       'BuildKit is not supported by this daemon: build with the classic builder (DOCKER_BUILDKIT=0)',
-    );
-  }
-  if (query.get('remote')) {
-    throw new ShoalError(
-      'NOT_IMPLEMENTED',
-      'remote build contexts are not supported: send the context with the request',
     );
   }
   if (boolQuery(query, 'squash')) {

@@ -22,6 +22,7 @@ import { removeImage } from '../core/image/remove.ts';
 import { saveImages } from '../core/image/save.ts';
 import { push } from '../core/registry/push.ts';
 import type { Registries } from '../core/registry/registries.ts';
+import { contentAt, webAddress } from '../core/registry/web.ts';
 import { historyShape, inspectShape, summaryShape } from './image-shapes.ts';
 import { streamed } from './message-stream.ts';
 import { registryAuth } from './registry-auth.ts';
@@ -88,13 +89,7 @@ async function create(request: ApiRequest, images: Images): Promise<Reply> {
   if (fromImage !== null && fromImage !== '') return await pull(request, fromImage, images);
   const source = query.get('fromSrc');
   if (source === null) throw new ShoalError('INVALID_ARGUMENT', 'fromImage or fromSrc is needed');
-  if (source !== '-') {
-    throw new ShoalError(
-      'NOT_IMPLEMENTED',
-      `importing from ${source} is not supported: fetch it and send it as "-"`,
-    );
-  }
-  return await importBody(request, images);
+  return await importFrom(source, request, images);
 }
 
 /** `tag` may be a digest. With neither, all tags are meant. */
@@ -126,16 +121,30 @@ function platformOf(query: URLSearchParams): ReturnType<typeof parsePlatform> | 
   return text === '' ? undefined : parsePlatform(text);
 }
 
-async function importBody({ query, body, signal }: ApiRequest, { store }: Images): Promise<Reply> {
+async function importFrom(
+  source: string,
+  { query, body, signal }: ApiRequest,
+  { store }: Images,
+): Promise<Reply> {
+  const url = source === '-' ? undefined : importAddress(source);
   const repository = query.get('repo') ?? '';
   const tag = query.get('tag') ?? '';
   const name = repository === '' ? undefined : withDefaultTag(pulledReference(repository, tag));
   const run = applyChanges({}, query.getAll('changes'));
   return await streamed(signal, async (out, stop) => {
-    const comment = query.get('message') || 'Imported from -';
-    const image = await importImage(store, body, { run, comment, signal: stop, ...(name && { name }) });
+    const comment = query.get('message') || `Imported from ${source}`;
+    if (url) await out.write({ status: `Downloading from ${url.href}` });
+    const archive = url ? contentAt(url, out.progress, stop) : body;
+    const image = await importImage(store, archive, { run, comment, signal: stop, ...(name && { name }) });
     await out.write({ status: image.id });
   });
+}
+
+/** As Docker has it, the scheme may be left out. */
+function importAddress(source: string): URL {
+  const url = webAddress(source) ?? webAddress(`http://${source}`);
+  if (url) return url;
+  throw new ShoalError('INVALID_ARGUMENT', `invalid source to import from: ${source}`);
 }
 
 async function load({ query, body, signal }: ApiRequest, { store }: Images): Promise<Reply> {

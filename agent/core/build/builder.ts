@@ -16,6 +16,8 @@ import { StageBuild } from './stage-build.ts';
 import { Stages } from './stages.ts';
 import { instructionStep, runTriggers } from './steps.ts';
 
+export { remoteContext } from './remote-context.ts';
+
 /**
  * Builds an image of a context, an archive of any compression, and gives it its tags. Failures are ShoalErrors with
  * Docker's words; whatever happens, nothing is left behind but the images of steps that went well, which are the cache.

@@ -11,7 +11,7 @@ import { readDockerfile } from './language/understand.ts';
 const DEFAULT_DOCKERFILE = 'Dockerfile';
 const IGNORE_FILE = '.dockerignore';
 /** A Dockerfile and a .dockerignore are read whole. */
-const FILE_BYTES_MAX = 4 * 1024 * 1024;
+export const DOCKERFILE_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * Unpacks a build context into `folder`, without what its `.dockerignore` names, and reads the Dockerfile.
@@ -53,10 +53,10 @@ async function readIn(folder: string, name: string): Promise<string | undefined>
   const path = pathInRoot(folder, name);
   const size = sizeOf(path);
   if (size === undefined) return undefined;
-  if (size > FILE_BYTES_MAX) {
+  if (size > DOCKERFILE_BYTES_MAX) {
     throw new ShoalError(
       'INVALID_ARGUMENT',
-      `${name} has ${size} bytes, more than the ${FILE_BYTES_MAX} allowed`,
+      `${name} has ${size} bytes, more than the ${DOCKERFILE_BYTES_MAX} allowed`,
     );
   }
   return await readFile(path, 'utf8');

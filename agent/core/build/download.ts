@@ -4,6 +4,7 @@ import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import { DiskReserve, writeFailure } from '../image/disk.ts';
 import type { ProgressSink } from '../image/progress.ts';
 import { HttpClient, type HttpResponse } from '../registry/http.ts';
+import { openAddress, webAddress, wholeBody } from '../registry/web.ts';
 
 /** What ADD takes for something elsewhere. */
 export function isRemote(source: string): boolean {
@@ -24,16 +25,13 @@ export interface DownloadOpts {
 
 /** What is downloaded has no mode of its own. */
 const MODE = 0o600;
-/** Of what a server says about a refusal, so much is shown. */
-const WORDS_MAX = 200;
 
 /** Fetches what ADD names by a URL, as a file by the name it has there. Failures have Docker's words. */
 export async function download(source: string, opts: DownloadOpts): Promise<Downloaded> {
   const url = urlOf(source);
   using http = new HttpClient();
   try {
-    const response = await http.send({ method: 'GET', url, signal: opts.signal });
-    if (response.status >= 400) throw await refusal(url, response);
+    const response = await openAddress(url, http, opts.signal);
     const name = fileNameOf(url, response);
     await mkdir(opts.folder, { mode: 0o700 });
     await save(response, join(opts.folder, name), opts);
@@ -45,20 +43,11 @@ export async function download(source: string, opts: DownloadOpts): Promise<Down
 }
 
 function urlOf(source: string): URL {
-  const url = URL.parse(source);
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
+  const url = webAddress(source);
+  if (url) return url;
   throw new ShoalError(
     'NOT_IMPLEMENTED',
     `ADD failed: ${source}: only http and https sources are supported by this builder: fetch it in a RUN step, or put it in the context`,
-  );
-}
-
-async function refusal(url: URL, response: HttpResponse): Promise<ShoalError> {
-  const said = await response.bytes().catch(() => Buffer.alloc(0));
-  const words = said.toString('utf8', 0, WORDS_MAX).trim();
-  return new ShoalError(
-    'INVALID_ARGUMENT',
-    `failed to GET ${url.href} with status ${response.status}: ${words}`,
   );
 }
 
@@ -80,21 +69,15 @@ function decoded(text: string): string {
   }
 }
 
-async function save({ body, headers }: HttpResponse, path: string, opts: DownloadOpts): Promise<void> {
-  const total = Number(headers['content-length'] ?? 0);
+async function save(response: HttpResponse, path: string, opts: DownloadOpts): Promise<void> {
   const reserve = new DiskReserve(opts.folder);
   await using file = await open(path, 'wx', MODE);
-  let current = 0;
-  for await (const chunk of body) {
+  for await (const chunk of wholeBody(response, opts.progress)) {
     opts.signal.throwIfAborted();
     reserve.take(chunk.length);
     await file.writeFile(chunk).catch((error: unknown) => Promise.reject(writeFailure(error)));
-    current += chunk.length;
-    opts.progress({ status: 'Downloading', current, total });
   }
-  if (total > 0 && current < total)
-    throw new ShoalError('UNAVAILABLE', `unexpected EOF: got ${current} of ${total} bytes`);
-  const modified = Date.parse(headers['last-modified'] ?? '');
+  const modified = Date.parse(response.headers['last-modified'] ?? '');
   const seconds = Number.isNaN(modified) ? 0 : modified / 1000;
   await utimes(path, seconds, seconds);
 }

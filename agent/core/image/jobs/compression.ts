@@ -25,6 +25,11 @@ export function compressionOf(path: string): Compression {
   } finally {
     closeSync(fd);
   }
+  return compressionIn(head);
+}
+
+/** The same of something that begins so. */
+export function compressionIn(head: Buffer): Compression {
   return MAGIC.find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0] ?? 'none';
 }
 

@@ -104,7 +104,7 @@ test('api: what is wrong with a build before it says anything is a failed reques
     ['/build', Buffer.from('no archive'.repeat(100)), 400, /invalid tar header/],
     ['/build?t=UPPER', contextOf('FROM busybox\n'), 400, /must be lowercase/],
     ['/build?version=2', contextOf('FROM busybox\n'), 400, /^BuildKit is not supported/],
-    ['/build?remote=https://x', Buffer.alloc(0), 501, /remote build contexts/],
+    ['/build?remote=git@x:y.git', Buffer.alloc(0), 501, /building from git@x:y.git is not supported/],
     ['/build?buildargs=nope', Buffer.alloc(0), 400, /^error reading build args/],
   ];
   for (const [target, body, status, message] of wrong) {
