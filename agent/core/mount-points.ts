@@ -52,7 +52,12 @@ export function planMounts(
     named.add(destination);
     byPlace.set(destination, planned);
   };
-  for (const bind of hostConfig.Binds ?? []) add(fromBind(bind, hostConfig.VolumeDriver, modules));
+  for (const bind of hostConfig.Binds ?? [])
+    add(
+      /^\/[^:]*$/.test(bind)
+        ? anonymous(checkedPlace(bind), hostConfig.VolumeDriver, modules)
+        : fromBind(bind, hostConfig.VolumeDriver, modules),
+    );
   for (const mount of hostConfig.Mounts ?? []) add(fromMount(mount, modules));
   for (const [place, options] of Object.entries(hostConfig.Tmpfs ?? {}))
     add({ mount: tmpfs(checkedPlace(place), options.split(',').filter(Boolean)), copyUp: false });

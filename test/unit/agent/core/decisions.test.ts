@@ -116,6 +116,16 @@ test('mounts: binds, volumes, tmpfs, those of others, those that the image wants
   ]);
 });
 
+test('mounts: a path alone is a volume of its own, and kinds of mounts have options of their own', (t) => {
+  t.deepEqual(points({ Binds: ['/data'] }), [['volume', '/volumes/anonymous', '/data', true, true]]);
+  const mounting = (mount: object) => () => points({ Mounts: [mount] });
+  t.throws(mounting({ Type: 'bind', Source: '/etc' }), { message: /field Target must not be empty/ });
+  t.throws(mounting({ Type: 'tmpfs', Source: 'x', Target: '/t' }), { message: /field Source must not be/ });
+  t.throws(mounting({ Type: 'bind', Source: '/etc', Target: '/t', VolumeOptions: {} }), {
+    message: 'invalid mount config for type "bind": field VolumeOptions must not be specified',
+  });
+});
+
 test('mounts: what can not be is refused in words that clients know', (t) => {
   const bind = (source: string) => ({ Mounts: [{ Type: 'bind', Source: source, Target: '/m' }] });
   t.throws(() => points(bind('/no/such')), { message: /bind source path does not exist: \/no\/such/ });
