@@ -49,28 +49,62 @@ export const bench: Bench = {
       const took = await pullMs(pullersIn(docker.namespace, programs), theirs.image, join(FOLDER, 'peers'));
       return [{ figure: 'pull-vs-best-peer', value: Math.min(...took) }];
     };
-    const ours = new WithRegistry(shoal, programs, {});
-    const theirs = new WithRegistry(docker, programs, { 'pull-peers': peers });
+    const storage = new Storage(programs);
+    const ours = new WithRegistry(shoal, { programs, storage });
+    const theirs = new WithRegistry(docker, { programs, storage, slices: { 'pull-peers': peers } });
     return Promise.resolve({ ours, theirs });
   },
 };
+
+/** What both registries serve, made once. */
+class Storage {
+  readonly folder = join(FOLDER, 'registry');
+  readonly #programs: Programs;
+  #filled: Promise<void> | undefined;
+
+  constructor(programs: Programs) {
+    this.#programs = programs;
+  }
+
+  async filled(): Promise<void> {
+    this.#filled ??= this.#fill();
+    await this.#filled;
+  }
+
+  async #fill(): Promise<void> {
+    await rm(FOLDER, { recursive: true, force: true });
+    const registry = new LoopbackRegistry(this.#programs);
+    try {
+      await registry.start(this.folder);
+      await seedLayeredImage(join(FOLDER, 'seed'), registry.host, this.#programs);
+    } finally {
+      await registry.stop();
+    }
+  }
+}
+
+interface WithRegistryModules {
+  readonly programs: Programs;
+  readonly storage: Storage;
+  /** Done otherwise than by the engine. */
+  readonly slices?: Readonly<Record<string, Slice>>;
+}
 
 /** An engine and a registry beside it that has the image. */
 class WithRegistry implements Subject {
   readonly name: string;
   readonly #engine: Engine & { readonly namespace: string };
   readonly #subject: EngineSubject;
-  readonly #programs: Programs;
+  readonly #storage: Storage;
   readonly #registry: LoopbackRegistry;
 
   constructor(
     engine: Engine & { readonly namespace: string },
-    programs: Programs,
-    slices: Readonly<Record<string, Slice>>,
+    { programs, storage, slices = {} }: WithRegistryModules,
   ) {
     this.name = engine.name;
     this.#engine = engine;
-    this.#programs = programs;
+    this.#storage = storage;
     this.#registry = new LoopbackRegistry(programs);
     this.#subject = new EngineSubject(engine, {
       pull: pulls('pull-vs-dockerd', () => this.image),
@@ -85,21 +119,16 @@ class WithRegistry implements Subject {
     return `${this.#registry.host}/${LAYERED}`;
   }
 
-  get #folder(): string {
-    return join(FOLDER, this.name);
-  }
-
   async start(signal: AbortSignal): Promise<void> {
-    await this.#registry.start(this.#folder);
-    await seedLayeredImage(join(FOLDER, 'seed'), this.#registry.host, this.#programs);
+    await this.#storage.filled();
     await this.#subject.start(signal);
-    await this.#registry.start(this.#folder, this.#engine.namespace);
+    await this.#registry.start(this.#storage.folder, this.#engine.namespace);
   }
 
   async stop(): Promise<void> {
     await this.#registry.stop();
     await this.#subject.stop();
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(FOLDER, { recursive: true, force: true });
   }
 
   measure(slice: string, signal: AbortSignal): Promise<readonly Sample[]> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { run } from '#deploy/local/run.ts';
 import type { Programs } from '../peers/peer.ts';
 
@@ -29,8 +29,18 @@ export async function seedLayeredImage(folder: string, host: string, programs: P
   }
 }
 
-/** The files of each layer, relative to the root; the same at each run on the same machine. */
+/** The files of each layer with the folders they are in, relative to the root; the same at each run on the same machine. */
 async function shares(): Promise<string[][]> {
+  return (await fileShares()).map((files) => [...new Set(files.flatMap(foldersOf)), ...files]);
+}
+
+/** Outermost first. */
+function foldersOf(file: string): string[] {
+  const folder = dirname(file);
+  return folder === '.' ? [] : [...foldersOf(folder), folder];
+}
+
+async function fileShares(): Promise<string[][]> {
   const found: string[][] = [[]];
   let bytes = 0;
   for await (const { path, size } of filesIn(SOURCES)) {
@@ -62,7 +72,7 @@ async function layerOf(folder: string, index: number, files: readonly string[]):
   const list = join(folder, 'files');
   await writeFile(list, files.join('\0'));
   const name = `layer${index}.tar`;
-  const plain = ['--numeric-owner', '--format=pax', '--hard-dereference'];
+  const plain = ['--numeric-owner', '--format=pax', '--hard-dereference', '--no-recursion'];
   await run(['tar', '-C', '/', ...plain, '--null', '-T', list, '-cf', join(folder, name)]);
   return name;
 }
