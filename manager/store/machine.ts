@@ -11,8 +11,8 @@ import { keyOf, TABLES, Tables } from './tables.ts';
 import { TablesDraft, TablesView } from './tables-view.ts';
 import type { Draft, EventBatch, StoreEvent, StoreView } from './view.ts';
 
-/** Events remembered for watchers that resume: a second or so of a busy cluster. They hold on to rows. */
-const HISTORY_EVENTS_MAX = 5_000;
+/** Events remembered for watchers that resume: some seconds of a busy cluster. They hold on to rows. */
+const HISTORY_EVENTS_MAX = 10_000;
 
 /** Rows compared before others get their turn: some milliseconds of work. */
 const SLICE_ROWS = 1_000;
