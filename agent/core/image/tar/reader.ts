@@ -66,9 +66,12 @@ export class TarReader {
     }
   }
 
-  /** Says that nothing follows. Throws when the archive breaks off in the middle. */
+  /**
+   * Says that nothing follows. Throws when the archive breaks off in the middle. Its end may be missing, and what fills the
+   * last block as well: docker's client leaves both out when it adds a Dockerfile from outside to a context.
+   */
   end(): void {
-    if (this.#blockFilled > 0 || this.#left > 0 || this.#padding > 0 || this.#collecting !== undefined) {
+    if (this.#blockFilled > 0 || this.#left > 0 || this.#collecting !== undefined) {
       throw invalid('unexpected end of the archive');
     }
   }
