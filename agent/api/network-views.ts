@@ -1,4 +1,4 @@
-import type { NetworkRecord } from '../core/networks.ts';
+import type { NetworkRecord } from '../core/network-record.ts';
 import type { Engine } from '../core/open-engine.ts';
 import { digest } from './container-views.ts';
 

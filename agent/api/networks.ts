@@ -10,7 +10,7 @@ import {
 } from '#proto/http/filters.ts';
 import { type ApiRequest, empty, json, type Reply, type Route } from '#proto/http/types.ts';
 import type { EndpointConfig } from '../core/container-types.ts';
-import type { NetworkRecord, NetworkRequest } from '../core/networks.ts';
+import type { NetworkRecord, NetworkRequest } from '../core/network-record.ts';
 import type { Engine } from '../core/open-engine.ts';
 import { shaped } from './body-shape.ts';
 import { type ClusterNetworks, ofCluster, ofClusterIfHeard } from './cluster-networks.ts';

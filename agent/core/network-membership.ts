@@ -4,7 +4,7 @@ import type { BundleWriter } from './bundle.ts';
 import type { Container } from './container.ts';
 import type { EndpointConfig } from './container-types.ts';
 import { linkNames } from './links.ts';
-import type { NetworkRecord } from './networks.ts';
+import type { NetworkRecord } from './network-record.ts';
 import type { EngineParts } from './parts.ts';
 
 type Parts = Pick<EngineParts, 'containers' | 'events' | 'net' | 'networks'>;

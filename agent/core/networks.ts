@@ -2,12 +2,19 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Random } from '#proto/base/random.ts';
-import type { LocalNetwork, NodeNetwork } from '../net/node-network.ts';
+import type { NodeNetwork } from '../net/node-network.ts';
 import { address6Of, cidr6Of, holds6, maybeNumber6, overlaps6, subnet6Of } from '../net/plan/ipv6.ts';
-import { MACVLAN_MODES } from '../net/plan/macvlan.ts';
 import { bridgeAddress, type EngineDefaults, givenPools } from './defaults.ts';
 import type { EventBus } from './events.ts';
 import { randomId } from './names.ts';
+import {
+  checkMacvlan,
+  checkParts,
+  localNetwork,
+  type NetworkRecord,
+  type NetworkRequest,
+  OPTION,
+} from './network-record.ts';
 import { timestamp } from './record.ts';
 import type { JsonTable } from './state.ts';
 import {
@@ -21,43 +28,6 @@ import {
   type Subnet,
 } from './subnet.ts';
 
-/** A network of this machine as the engine remembers it. */
-export interface NetworkRecord {
-  readonly id: string;
-  readonly name: string;
-  readonly driver: 'bridge' | 'macvlan' | 'host' | 'null';
-  readonly createdAt: string;
-  readonly internal: boolean;
-  readonly attachable: boolean;
-  readonly subnet?: string;
-  readonly gateway?: string;
-  readonly ipRange?: string;
-  readonly ipv6?: { readonly subnet: string; readonly gateway: string };
-  readonly auxiliary?: Readonly<Record<string, string>>;
-  readonly ipamOptions?: Readonly<Record<string, string>> | null;
-  readonly options: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-/** What POST /networks/create asks for, as far as one machine is concerned. */
-export type NetworkRequest = Pick<
-  NetworkRecord,
-  'name' | 'internal' | 'attachable' | 'options' | 'labels'
-> & {
-  readonly driver: string;
-  readonly subnet?: string;
-  readonly gateway?: string;
-  readonly ipRange?: string;
-  /** What is not said is chosen. */
-  readonly ipv6?: { readonly subnet?: string; readonly gateway?: string };
-  readonly auxiliary?: Readonly<Record<string, string>>;
-  readonly ipamOptions?: Readonly<Record<string, string>> | null;
-};
-
-const OPTION = {
-  mtu: 'com.docker.network.driver.mtu',
-  bridgeName: 'com.docker.network.bridge.name',
-} as const;
 const BUILT_IN = { bridge: 'bridge', host: 'host', none: 'null' } as const;
 
 interface Modules {
@@ -294,59 +264,4 @@ export class LocalNetworks {
 
 function subnets(cidrs: readonly string[]): Subnet[] {
   return cidrs.map(parseSubnet).filter((subnet) => subnet !== undefined);
-}
-
-/** Ranges and addresses that are kept are parts of the subnet. */
-function checkParts({ subnet: cidr, ipRange, auxiliary }: NetworkRequest): void {
-  const subnet = parseSubnet(cidr ?? '');
-  const range = ipRange === undefined ? undefined : parseSubnet(ipRange);
-  if (
-    ipRange !== undefined &&
-    (!subnet || !range || !holds(subnet, range.base) || range.prefix < subnet.prefix)
-  )
-    throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for range ${ipRange}`);
-  for (const address of Object.values(auxiliary ?? {})) {
-    const number = parseAddress(address);
-    if (number === undefined || !subnet || !holds(subnet, number))
-      throw new ShoalError('INVALID_ARGUMENT', `no matching subnet for aux-address ${address}`);
-  }
-}
-
-/** INVALID_ARGUMENT for what no network of this driver can be. */
-function checkMacvlan({ options, ipv6 }: NetworkRequest): void {
-  const { parent, macvlan_mode: mode = 'bridge' } = options;
-  if (ipv6) throw new ShoalError('NOT_IMPLEMENTED', 'IPv6 on macvlan networks: not supported');
-  if (!parent || !/^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$/.test(parent))
-    throw new ShoalError(
-      'INVALID_ARGUMENT',
-      'a macvlan network needs a device of this machine: name it with -o parent=DEVICE',
-    );
-  if (!MACVLAN_MODES.includes(mode))
-    throw new ShoalError('INVALID_ARGUMENT', `unknown macvlan mode: ${mode}`);
-}
-
-function localNetwork(record: NetworkRecord): LocalNetwork {
-  const mtu = Number(record.options[OPTION.mtu]);
-  const bridgeName = record.options[OPTION.bridgeName];
-  return {
-    id: record.id,
-    name: record.name,
-    driver: record.driver,
-    internal: record.internal,
-    ...(record.subnet === undefined ? {} : { subnet: record.subnet }),
-    ...(record.gateway === undefined ? {} : { gateway: record.gateway }),
-    ...(record.ipRange === undefined ? {} : { ipRange: record.ipRange }),
-    ...(record.auxiliary ? { reserved: Object.values(record.auxiliary) } : {}),
-    ...(record.ipv6 === undefined ? {} : { ipv6: record.ipv6 }),
-    ...(record.driver === 'macvlan' ? { macvlan: macvlanOf(record.options) } : {}),
-    ...(mtu > 0 ? { mtu } : {}),
-    ...(bridgeName ? { bridgeName } : {}),
-  };
-}
-
-function macvlanOf({ parent = '', macvlan_mode: mode = 'bridge' }: NetworkRecord['options']): {
-  parent: string;
-  mode: string;
-} {
-  return { parent, mode };
 }

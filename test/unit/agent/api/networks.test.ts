@@ -2,7 +2,7 @@ import test from 'ava';
 import type { ClusterNetworks } from '#agent/api/cluster-networks.ts';
 import type { NetworkView } from '#agent/api/network-views.ts';
 import { networkRoutes } from '#agent/api/networks.ts';
-import type { NetworkRecord } from '#agent/core/networks.ts';
+import type { NetworkRecord } from '#agent/core/network-record.ts';
 import type { Engine } from '#agent/core/open-engine.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';

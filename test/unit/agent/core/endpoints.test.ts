@@ -1,6 +1,6 @@
 import test from 'ava';
 import { endpointOn, settledEndpoints } from '#agent/core/endpoints.ts';
-import type { NetworkRecord } from '#agent/core/networks.ts';
+import type { NetworkRecord } from '#agent/core/network-record.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 
 function networks(...known: { id: string; name: string }[]) {
