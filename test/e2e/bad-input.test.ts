@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { ApiError } from '#deploy/cli/engine-client.ts';
 import { clientOf } from '#deploy/local/cluster.ts';
 import { type E2eCluster, withCluster } from '#test/support/e2e.ts';
+import { createWeb } from '#test/support/e2e-tasks.ts';
 import { foreignListener } from '#test/support/foreign-listener.ts';
 import { waitFor } from '#test/support/wait-for.ts';
 import { buildWebImage } from '#test/support/web-image.ts';
@@ -26,7 +27,7 @@ test('what can’t be is refused in Docker’s words and with its status, and ch
     await buildWebImage(cluster, 'm1', '1');
     await cluster.docker('m1', 'network', 'create', '-d', 'overlay', 'net');
     const opts = ['--network', 'net', '--publish', `${PORT}:80`, '--constraint', 'node.hostname==m1'];
-    await cluster.docker('m1', 'service', 'create', '-q', '--name', 'web', ...opts, 'web:1');
+    await createWeb(cluster, 1, opts);
     await cluster.docker('w2', 'swarm', 'leave');
     await waitFor('w2 is down', () => isDown(cluster, 'w2'));
     await using _foreign = await foreignListener(cluster.namespace('m1'), FOREIGN_PORT);

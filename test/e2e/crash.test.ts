@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { LoadMeter } from '#deploy/demo/load-meter.ts';
 import { type E2eCluster, withCluster } from '#test/support/e2e.ts';
-import { runningContainers, runningTasks } from '#test/support/e2e-tasks.ts';
+import { createWeb, runningContainers, runningTasks } from '#test/support/e2e-tasks.ts';
 import { nodeState } from '#test/support/node-state.ts';
 import { waitFor } from '#test/support/wait-for.ts';
 import { buildWebImage } from '#test/support/web-image.ts';
@@ -18,12 +18,8 @@ const CLEARED_IN_MS = 15_000;
 
 test('every daemon killed at once: the containers live on, and the cluster comes back with the same tasks and every change that was acknowledged', async (t) => {
   await withCluster(t, { managers: 3, workers: 1 }, async (cluster) => {
-    await serveWeb(cluster, ['--replicas', '4']);
-    const before = {
-      tasks: await runningTasks(cluster, 'm1', 'web'),
-      containers: await containersOfAll(cluster),
-    };
-    t.is(before.tasks.length, 4);
+    const tasks = await serveWeb(cluster, 4);
+    const containers = await containersOfAll(cluster);
 
     const writer = new Writer(cluster, 'm2');
     await waitFor('changes are acknowledged', () => writer.acknowledged.size >= CHANGES_MIN);
@@ -35,12 +31,8 @@ test('every daemon killed at once: the containers live on, and the cluster comes
     await Promise.all(cluster.nodes.map(({ name }) => cluster.start(name)));
     await waitFor('all nodes are ready', () => cluster.allReady('m3'));
     await holdsWhatWasSaid(t, cluster, writer);
-    t.deepEqual(await runningTasks(cluster, 'm1', 'web'), before.tasks, 'the tasks are the same');
-    t.deepEqual(
-      await containersOfAll(cluster),
-      before.containers,
-      'the containers are the same, and never ended',
-    );
+    t.deepEqual(await runningTasks(cluster, 'm1', 'web'), tasks, 'the tasks are the same');
+    t.deepEqual(await containersOfAll(cluster), containers, 'the containers are the same, and never ended');
     for (const { name } of cluster.nodes)
       t.is(await waitFor(name, () => cluster.ask(name, PORT)), 'version 1');
   });
@@ -49,11 +41,8 @@ test('every daemon killed at once: the containers live on, and the cluster comes
 test('a worker’s daemon killed and started again: its containers and their traffic are untouched, and nothing outlives the service', async (t) => {
   await withCluster(t, { managers: 1, workers: 1 }, async (cluster) => {
     const empty = await statesOf(cluster);
-    await serveWeb(cluster, ['--replicas', '3', '--constraint', 'node.role==worker']);
-    const before = {
-      tasks: await runningTasks(cluster, 'm1', 'web'),
-      containers: await containersOfAll(cluster),
-    };
+    const tasks = await serveWeb(cluster, 3, ['--constraint', 'node.role==worker']);
+    const containers = await containersOfAll(cluster);
     const serving = await nodeState(cluster.node('m1'));
     t.true(
       serving.tables?.some((line) => line.includes(`${PORT}`)),
@@ -70,8 +59,8 @@ test('a worker’s daemon killed and started again: its containers and their tra
     const { sent, answered, failed, lastFailure } = await load.finish();
     t.is(failed, 0, lastFailure ?? '');
     t.is(answered, sent);
-    t.deepEqual(await runningTasks(cluster, 'm1', 'web'), before.tasks);
-    t.deepEqual(await containersOfAll(cluster), before.containers);
+    t.deepEqual(await runningTasks(cluster, 'm1', 'web'), tasks);
+    t.deepEqual(await containersOfAll(cluster), containers);
     await cluster.docker('m1', 'service', 'rm', 'web');
     await waitFor(
       'the containers are gone',
@@ -88,11 +77,16 @@ async function statesOf(cluster: E2eCluster): Promise<Record<string, unknown>> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-async function serveWeb(cluster: E2eCluster, opts: readonly string[]): Promise<void> {
+/** Gives the ids of its tasks. */
+async function serveWeb(
+  cluster: E2eCluster,
+  replicas: number,
+  opts: readonly string[] = [],
+): Promise<string[]> {
   await buildWebImage(cluster, 'm1', '1');
-  const args = ['--name', 'web', '--publish', `${PORT}:80`, ...opts, 'web:1'];
-  await cluster.docker('m1', 'service', 'create', '-q', ...args);
+  const tasks = await createWeb(cluster, replicas, ['--publish', `${PORT}:80`, ...opts]);
   for (const { name } of cluster.nodes) await waitFor(`${name} serves`, () => cluster.ask(name, PORT));
+  return tasks;
 }
 
 async function containersOfAll(cluster: E2eCluster): Promise<Record<string, string[]>> {

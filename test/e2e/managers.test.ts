@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { type E2eCluster, withCluster } from '#test/support/e2e.ts';
-import { runningContainers, runningTasks } from '#test/support/e2e-tasks.ts';
+import { createWeb, runningContainers, runningTasks } from '#test/support/e2e-tasks.ts';
 import { waitFor } from '#test/support/wait-for.ts';
 import { buildWebImage } from '#test/support/web-image.ts';
 
@@ -68,14 +68,13 @@ async function managers(cluster: E2eCluster, seenBy: string): Promise<string[]> 
 test('without a quorum the cluster says so, its containers serve on, and it goes on when its managers return', async (t) => {
   await withCluster(t, { managers: 3, workers: 1 }, async (cluster) => {
     await buildWebImage(cluster, 'm1', '1');
-    const opts = ['--replicas', '4', '--publish', `${PORT}:80`];
-    await cluster.docker('m1', 'service', 'create', '-q', '--name', 'web', ...opts, 'web:1');
-    const tasks = await runningTasks(cluster, 'm1', 'web');
+    const tasks = await createWeb(cluster, 4, ['--publish', `${PORT}:80`]);
     const containers = await runningContainers(cluster, 'w1');
     await Promise.all([cluster.kill('m2'), cluster.kill('m3')]);
 
     await saysThatNobodyLeads(t, cluster);
-    for (const { name } of cluster.nodes) t.is(await cluster.ask(name, PORT), 'version 1', name);
+    for (const { name } of cluster.nodes)
+      t.is(await waitFor(name, () => cluster.ask(name, PORT)), 'version 1');
     t.deepEqual(await runningContainers(cluster, 'w1'), containers);
     const own = (await runningContainers(cluster, 'm1')).length;
     t.is(

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -30,7 +30,6 @@ export class DockerCli implements Disposable {
 
   constructor(name: string) {
     this.#config = mkdtempSync(join(tmpdir(), `shoal-${name}-docker-`));
-    mkdirSync(this.#config, { recursive: true });
   }
 
   /** Runs `docker ARGS…` against the engine at this socket, to its end. */

@@ -7,6 +7,9 @@ import { namespaceOf } from '#deploy/local/lan.ts';
 import { run } from '#deploy/local/run.ts';
 import { instanceOf } from '#deploy/node/machine.ts';
 
+/** By its path: one of the npm packages has a program of the same name. */
+const NFT = '/usr/sbin/nft';
+
 /**
  * What a node has of its machine, in words that can be compared: of containers, networks and published ports. Without
  * its default bridge, which is made when it is first needed, and stays.
@@ -19,10 +22,10 @@ export async function nodeState(node: LocalNode): Promise<Record<string, string[
     inside('ip', 'rule'),
     inside('ip', '-4', 'route', 'show', 'table', 'all'),
     inside('ip', 'neigh', 'show', 'nud', 'permanent'),
-    inside('nft', 'list', 'ruleset'),
+    inside(NFT, 'list', 'ruleset'),
   ]);
   const bridge = `shoal-${instanceOf(node.dataRoot)}`;
-  const lines = (text: string): string[] => sorted(text).filter((line) => !line.includes(` ${bridge}`));
+  const lines = (text: string): string[] => sorted(text).filter((line) => !line.includes(bridge));
   return {
     links: lines(links).map((line) => line.split(': ')[1] ?? ''),
     rules: lines(rules),
