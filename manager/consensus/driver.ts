@@ -30,6 +30,9 @@ import type { Transport } from './transport.ts';
 const SUCCESSION_STEP_MS = 15;
 const SUCCESSION_JITTER_MS = 4;
 
+/** A follower's main thread is given what is committed no more often than this: each time it wakes a thread. */
+const FOLLOWER_HAND_OVER_MS = 2;
+
 const NO_BYTES = new Uint8Array();
 
 export interface DriverOpts {
@@ -74,8 +77,12 @@ export class Driver implements Disposable {
   readonly #reads: Reads;
   readonly #outbox: Outbox;
   readonly #applying = new Applying();
-  /** Committed entries that wait for a write to start. */
+  /** Committed entries that wait for a write to start, or for more of them. */
   readonly #committed: Message[] = [];
+  #handedAtMs = Number.NEGATIVE_INFINITY;
+  /** Reads of this member wait for what is committed up to here. */
+  #readIndex = 0;
+  #cancelHandOver: (() => void) | undefined;
   #turning = false;
   #stopped = false;
   #role: Role = 'follower';
@@ -90,7 +97,7 @@ export class Driver implements Disposable {
     this.#outbox = new Outbox(modules);
     this.#reads = new Reads(modules.random.bytes(8), {
       ask: (context) => this.#askRead(context),
-      answer: (ids, index) => modules.port.post({ kind: 'read', ids, index }),
+      answer: (ids, index) => this.#answerReads(ids, index),
       giveUp: (ids) => this.#refuse('read', ids, 'nobody leads the cluster, or the leader has no quorum'),
     });
   }
@@ -211,6 +218,7 @@ export class Driver implements Disposable {
   [Symbol.dispose](): void {
     this.#stopped = true;
     this.#cancelSuccession?.();
+    this.#cancelHandOver?.();
     this.#outbox[Symbol.dispose]();
   }
 
@@ -231,12 +239,12 @@ export class Driver implements Disposable {
   }
 
   #carryOut(ready: Ready): void {
-    for (const { context, index } of ready.readStates) this.#reads.answered(context, index);
     for (const message of ready.messages) {
       if (message.to === LOCAL_APPEND) this.#modules.disk.add(message);
       else if (message.to === LOCAL_APPLY) this.#maybeHandOver(message);
       else this.#outbox.send(message);
     }
+    for (const { context, index } of ready.readStates) this.#reads.answered(context, index);
     if (ready.softState !== undefined) this.#role = ready.softState.role;
     this.#noteLeadership(
       ready.hardState?.term ?? this.#leadership.term,
@@ -254,19 +262,28 @@ export class Driver implements Disposable {
 
   /** A leader's writers wait for what is committed; a follower's leader waits for its disk, so the write goes first. */
   #maybeHandOver(message: Message): void {
-    const { disk, soon } = this.#modules;
+    const { disk, soon, clock } = this.#modules;
     this.#committed.push(message);
-    if (this.#role === 'leader' || disk.idle || disk.full) return this.#handOverAll();
+    const isAwaited = this.#role === 'leader' || this.#readIndex > this.#handed.index;
+    if (isAwaited || disk.full) return this.#handOverAll();
     if (this.#committed.length > 1) return;
-    soon(() =>
-      this.run(() => {
-        this.#handOverAll();
-        this.#noteLeadership(this.#leadership.term, this.#leadership.leader);
-      }),
-    );
+    const dueMs = this.#handedAtMs + FOLLOWER_HAND_OVER_MS - clock.monotonicMs();
+    if (dueMs > 0) this.#cancelHandOver = clock.timer(dueMs, () => this.#handOverLate());
+    else if (disk.idle) this.#handOverAll();
+    else soon(() => this.#handOverLate());
+  }
+
+  #handOverLate(): void {
+    this.run(() => {
+      this.#handOverAll();
+      this.#noteLeadership(this.#leadership.term, this.#leadership.leader);
+    });
   }
 
   #handOverAll(): void {
+    if (this.#committed.length === 0) return;
+    this.#cancelHandOver?.();
+    this.#handedAtMs = this.#modules.clock.monotonicMs();
     for (let next = this.#committed.shift(); next !== undefined; next = this.#committed.shift())
       this.#handOver(next);
   }
@@ -332,6 +349,13 @@ export class Driver implements Disposable {
       if (error instanceof ReadDroppedError) return false;
       throw error;
     }
+  }
+
+  /** Who reads waits for what is committed to be applied. */
+  #answerReads(ids: readonly number[], index: number): void {
+    this.#readIndex = Math.max(this.#readIndex, index);
+    this.#handOverAll();
+    this.#modules.port.post({ kind: 'read', ids, index });
   }
 
   #refuse(what: 'proposal' | 'read', ids: readonly number[], message: string): void {
