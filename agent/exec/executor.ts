@@ -46,7 +46,7 @@ export interface Executor {
   /** What this node is and has; asked again every 20 s. */
   describe(): Promise<NodeDescription>;
   controller(context: TaskContext): TaskController;
-  /** Removes what is left on this node of any task that is not in `keep`. */
+  /** Removes what is left on this node of any task that is not in `keep`; throws at the end what kept some of it. */
   sweep(keep: ReadonlySet<TaskKey>, signal: AbortSignal): Promise<void>;
   /** Brings the data plane to this state; resolves when packets go that way. */
   applyNetwork(state: NetworkState): Promise<void>;

@@ -98,19 +98,24 @@ export function executorOf(
   });
 }
 
-/** Removes every task of a cluster that this node has left, and what its networks had here. */
+/**
+ * Removes every task of a cluster that this node has left, and what its networks had here. A container that can't be
+ * removed does not keep the node in the cluster: it is left to `docker rm`.
+ */
 export async function clearTasks(
   executor: Pick<Executor, 'sweep'>,
-  machine: Machine,
+  { machine, log }: { readonly machine: Pick<Machine, 'engine' | 'network'>; readonly log: Log },
   signal: AbortSignal,
 ): Promise<void> {
   const records = recordsIn(machine);
   for (const { task } of records.all()) records.delete(task.id);
-  await executor.sweep(new Set(), signal);
+  await executor.sweep(new Set(), signal).catch((error: unknown) => {
+    log.warn('left the swarm with a container that could not be removed', { err: error });
+  });
   await machine.network.applyCluster(undefined);
 }
 
-function recordsIn({ engine }: Machine): TaskRecords {
+function recordsIn({ engine }: Pick<Machine, 'engine'>): TaskRecords {
   const { tasks } = engine.parts.state;
   return {
     all: () => tasks.all() as TaskRecord[],

@@ -322,7 +322,7 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
 
   /** Tells the others, and stops all that ran for the swarm. */
   async #takeLeave(standing: Standing): Promise<void> {
-    const { machine, log } = this.#modules;
+    const { log } = this.#modules;
     const patience = AbortSignal.timeout(GOODBYE_MS_MAX);
     await standing.manager.leaveGroup(patience).catch((error: unknown) => {
       log.warn('left without the other managers’ consent', { err: error });
@@ -331,7 +331,7 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     const { executor } = standing.agent;
     await standing[Symbol.asyncDispose]();
     this.#standing = undefined;
-    await clearTasks(executor, machine, this.#stopping.signal);
+    await clearTasks(executor, this.#modules, this.#stopping.signal);
   }
 
   /** The same on a node that could not take its place, because it is locked or broken. */
@@ -342,7 +342,7 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     const { advertiseHost: host, peerPort: port, dataPathAddr } = settings;
     const describe = () => describeNode(this.#opts, { peer: { host, port }, dataPathAddr });
     const executor = executorOf(this.#opts, { machine, clock, describe });
-    await clearTasks(executor, machine, this.#stopping.signal);
+    await clearTasks(executor, this.#modules, this.#stopping.signal);
   }
 
   async #abandon(): Promise<void> {

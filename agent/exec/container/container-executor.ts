@@ -10,6 +10,9 @@ export interface ContainerExecutorModules extends ContainerControllerModules {
   readonly describe: () => Promise<NodeDescription>;
 }
 
+/** Containers that are removed at a time: those that go together share the kernel's grace periods. */
+const SWEPT_AT_ONCE = 16;
+
 /** Runs tasks as containers of this node's own core. */
 export class ContainerExecutor implements Executor {
   readonly #modules: ContainerExecutorModules;
@@ -27,11 +30,17 @@ export class ContainerExecutor implements Executor {
   }
 
   async sweep(keep: ReadonlySet<TaskKey>, signal: AbortSignal): Promise<void> {
-    for (const container of this.#modules.containers.withLabel(TASK_LABEL)) {
-      if (signal.aborted) return;
-      if (keep.has(container.labels[TASK_LABEL] as TaskKey)) continue;
-      await this.#modules.containers.remove(container.id, { force: true, volumes: true });
+    const { containers } = this.#modules;
+    const all = containers.withLabel(TASK_LABEL);
+    const left = all.filter(({ labels }) => !keep.has(labels[TASK_LABEL] as TaskKey));
+    const failures: unknown[] = [];
+    while (left.length > 0 && !signal.aborted) {
+      const some = left.splice(0, SWEPT_AT_ONCE);
+      const removals = some.map(({ id }) => containers.remove(id, { force: true, volumes: true }));
+      for (const removal of await Promise.allSettled(removals))
+        if (removal.status === 'rejected') failures.push(removal.reason);
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   applyNetwork(state: NetworkState): Promise<void> {
