@@ -1,8 +1,8 @@
-import type { Http2Server } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:http2';
+import type { AddressInfo, Server } from 'node:net';
 import test from 'ava';
 import { serveKv } from '../../bench/raft/kv-server.ts';
-import { encodePut, keyOf } from '../../bench/raft/kv-wire.ts';
+import { encodePut, frameOf, keyOf } from '../../bench/raft/kv-wire.ts';
 import { closedLoop, quantile } from '../../bench/raft/load.ts';
 import { PutClient } from '../../bench/raft/put-client.ts';
 
@@ -14,7 +14,7 @@ async function served(put: (request: Buffer) => Promise<unknown>) {
   return { client, [Symbol.asyncDispose]: () => closed(server, client) };
 }
 
-function closed(server: Http2Server, client: PutClient): Promise<void> {
+function closed(server: Server, client: PutClient): Promise<void> {
   client[Symbol.dispose]();
   return new Promise((resolve) => server.close(() => resolve()));
 }
@@ -41,6 +41,35 @@ test('a put that is refused counts as one that was not done, and the next is hea
   t.false(await net.client.put(Buffer.from('k'), Buffer.from('v')));
   refuse = false;
   t.true(await net.client.put(Buffer.from('k'), Buffer.from('v')));
+});
+
+test("the server's frames are HTTP/2 as Node's own client reads it", async (t) => {
+  const server = await serveKv(0, async () => undefined);
+  const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const stream = session.request({ ':method': 'POST', ':path': '/etcdserverpb.KV/Put' });
+  const status = Promise.withResolvers<unknown>();
+  stream.on('trailers', (trailers) => status.resolve(trailers['grpc-status']));
+  const body: Buffer[] = [];
+  stream.on('data', (part: Buffer) => body.push(part));
+  stream.end(frameOf(encodePut(Buffer.from('k'), Buffer.from('v'))));
+  t.is(await status.promise, '0');
+  t.deepEqual(Buffer.concat(body), Buffer.alloc(5));
+  session.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test("the client's frames are HTTP/2 as Node's own server reads it", async (t) => {
+  const server = createServer();
+  const seen = Promise.withResolvers<unknown>();
+  server.on('stream', (stream, headers) => {
+    seen.resolve([headers[':path'], headers[':method'], headers['content-type'], headers['te']]);
+    stream.respond({ ':status': 200, 'grpc-status': '12' }, { endStream: true });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  using client = new PutClient((server.address() as AddressInfo).port);
+  t.false(await client.put(Buffer.from('k'), Buffer.from('v')));
+  t.deepEqual(await seen.promise, ['/etcdserverpb.KV/Put', 'POST', 'application/grpc', 'trailers']);
+  server.close();
 });
 
 test('what is under way when the server goes was not done', async (t) => {
