@@ -51,7 +51,9 @@ async function startNode(
   const listen = opts.hosts.map((host) => listenOf(host, opts));
   stack.use(await serveApi({ listen, routes, upgrade: attachUpgrade(machine) }, { log }));
   await maybeServeDashboard(opts, metrics, swarm, stack);
-  stack.use(giveBackWhenResting({ clock: systemClock, cpuMs: cpuMsOfProcess, giveBack }));
+  stack.use(
+    giveBackWhenResting({ clock: systemClock, cpuMs: cpuMsOfProcess, giveBack: () => giveBack(log) }),
+  );
   return stack.move();
 }
 
@@ -64,9 +66,13 @@ function metricsWhenAsked(): () => Promise<MetricsRegistry> {
   };
 }
 
-function giveBack(): void {
-  collectGarbage();
-  giveBackMemory();
+function giveBack(log: Log): void {
+  try {
+    collectGarbage();
+    giveBackMemory();
+  } catch (error) {
+    log.warn('memory could not be given back', { err: error });
+  }
 }
 
 async function maybeServeDashboard(
