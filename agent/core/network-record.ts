@@ -39,6 +39,9 @@ export type NetworkRequest = Pick<
 export const OPTION = {
   mtu: 'com.docker.network.driver.mtu',
   bridgeName: 'com.docker.network.bridge.name',
+  icc: 'com.docker.network.bridge.enable_icc',
+  masquerade: 'com.docker.network.bridge.enable_ip_masquerade',
+  hostIp: 'com.docker.network.bridge.host_binding_ipv4',
 } as const;
 /** Ranges and addresses that are kept are parts of the subnet. */
 export function checkParts({ subnet: cidr, ipRange, auxiliary }: NetworkRequest): void {
@@ -69,10 +72,40 @@ export function checkMacvlan({ options, ipv6 }: NetworkRequest): void {
     throw new ShoalError('INVALID_ARGUMENT', `unknown macvlan mode: ${mode}`);
 }
 
+/** Options of bridges that are switches. */
+const SWITCHES = [OPTION.icc, OPTION.masquerade] as const;
+/** Options of bridges that say what can't be had here, and the one value that says nothing. */
+const FIXED: Readonly<Record<string, string>> = {
+  'com.docker.network.bridge.gateway_mode_ipv4': 'nat',
+  'com.docker.network.bridge.gateway_mode_ipv6': 'nat',
+  'com.docker.network.bridge.inhibit_ipv4': 'false',
+  'com.docker.network.container_iface_prefix': 'eth',
+};
+
+/** INVALID_ARGUMENT for options that are no value, NOT_IMPLEMENTED for those that nothing would follow from. */
+export function checkBridge({ options, ipv6 }: NetworkRequest): void {
+  for (const name of SWITCHES)
+    if (!/^(true|false|1|0)?$/.test(options[name] ?? ''))
+      throw new ShoalError('INVALID_ARGUMENT', `invalid value for ${name}: ${options[name]}`);
+  for (const [name, value] of Object.entries(FIXED))
+    if ((options[name] ?? value) !== value)
+      throw new ShoalError('NOT_IMPLEMENTED', `${name}=${options[name]}: not supported`);
+  if (isOff(options[OPTION.masquerade]) && ipv6)
+    throw new ShoalError('NOT_IMPLEMENTED', 'IPv6 without masquerading: not supported');
+  const hostIp = options[OPTION.hostIp];
+  if (hostIp && parseAddress(hostIp) === undefined)
+    throw new ShoalError('INVALID_ARGUMENT', `invalid value for ${OPTION.hostIp}: ${hostIp}`);
+}
+
+function isOff(value: string | undefined): boolean {
+  return value === 'false' || value === '0';
+}
+
 /** As the data plane is to make it. */
 export function localNetwork(record: NetworkRecord): LocalNetwork {
   const mtu = Number(record.options[OPTION.mtu]);
   const bridgeName = record.options[OPTION.bridgeName];
+  const hostIp = record.options[OPTION.hostIp];
   return {
     id: record.id,
     name: record.name,
@@ -84,6 +117,9 @@ export function localNetwork(record: NetworkRecord): LocalNetwork {
     ...(record.auxiliary ? { reserved: Object.values(record.auxiliary) } : {}),
     ...(record.ipv6 === undefined ? {} : { ipv6: record.ipv6 }),
     ...(record.driver === 'macvlan' ? { macvlan: macvlanOf(record.options) } : {}),
+    ...(isOff(record.options[OPTION.icc]) ? { apart: true } : {}),
+    ...(isOff(record.options[OPTION.masquerade]) ? { routed: true } : {}),
+    ...(hostIp ? { hostIp } : {}),
     ...(mtu > 0 ? { mtu } : {}),
     ...(bridgeName ? { bridgeName } : {}),
   };

@@ -8,6 +8,7 @@ import { bridgeAddress, type EngineDefaults, givenPools } from './defaults.ts';
 import type { EventBus } from './events.ts';
 import { randomId } from './names.ts';
 import {
+  checkBridge,
   checkMacvlan,
   checkParts,
   localNetwork,
@@ -191,6 +192,7 @@ export class LocalNetworks {
     if (driver !== 'bridge' && driver !== 'macvlan')
       throw new ShoalError('NOT_FOUND', `plugin "${driver}" not found`);
     if (driver === 'macvlan') checkMacvlan(request);
+    else checkBridge(request);
     const { internal, attachable, options, labels, ipRange, auxiliary, ipamOptions } = request;
     checkParts(request);
     return {

@@ -18,6 +18,12 @@ export interface LocalNetwork {
   /** Device of the node that the containers' own are on, and their mode. */
   readonly macvlan?: { readonly parent: string; readonly mode: string };
   readonly internal: boolean;
+  /** Its containers can't reach each other. */
+  readonly apart?: true;
+  /** Its containers go out with their own addresses. */
+  readonly routed?: true;
+  /** Where ports are published when nobody says; every address when absent. */
+  readonly hostIp?: string;
   readonly mtu?: number;
   /** Name of the bridge device; derived from the id when absent. */
   readonly bridgeName?: string;

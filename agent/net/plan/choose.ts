@@ -201,8 +201,11 @@ function chooseSlot(facts: ChoiceFacts): number {
 
 function choosePorts(request: SandboxRequest, facts: ChoiceFacts): PortBinding[] {
   const chosen: PortBinding[] = [];
+  const networks = request.attachments.flatMap((on) => facts.locals.get(on.networkId) ?? []);
+  const otherwise = networks.find((network) => !network.internal)?.hostIp ?? '';
   for (const wanted of request.ports) {
-    const hostIp = wanted.hostIp === '0.0.0.0' ? '' : wanted.hostIp;
+    const asks = wanted.hostIp || otherwise;
+    const hostIp = asks === '0.0.0.0' ? '' : asks;
     const { hostPortMax = wanted.hostPort, ...asked } = { ...wanted, hostIp };
     const hostPort =
       asked.hostPort === 0

@@ -63,6 +63,17 @@ export function link(spec: LinkSpec): Item {
   };
 }
 
+/** Keeps a port of a bridge from reaching others that are kept so. */
+export function apart(device: string): Item {
+  return {
+    key: `apart ${device}`,
+    value: 'on',
+    by: 'ip',
+    set: `link set dev ${device} type bridge_slave isolated on`,
+    device,
+  };
+}
+
 /** Whether it is our end of a container's link, and in no group of interfaces that the rules tell apart. */
 export function isPlainPort(item: Item): boolean {
   return item.fixed === 'veth' && item.value.includes(' group 0 ');

@@ -43,6 +43,7 @@ export function localFragment(context: PlanContext, network: LocalNetwork): Frag
   const elements = [
     // Where bridged frames pass the firewall too (bridge-nf-call-iptables), neighbours still meet.
     { set: 'bridges', key: `"${device}" . "${device}"` },
+    ...(network.routed ? [{ set: 'routed', key: `"${device}"` }] : []),
     ...(network.internal ? [{ set: 'inside', key: cidrOf(subnet) }] : []),
   ];
   return new Map([[NODE_NAMESPACE, part({ items, elements })]]);

@@ -126,6 +126,7 @@ function nodeTable({ names, resolverPort, mesh }: PlanContext): string {
   set nodeips { type ipv4_addr; }
   set inside { type ipv4_addr; flags interval; }
   set bridges { type ifname . ifname; }
+  set routed { type ifname; }
   map ports { type inet_proto . inet_service : verdict; }
   map ports_ip { type ipv4_addr . inet_proto . inet_service : verdict; }
   map macmark { typeof ether saddr : ct mark; }
@@ -156,6 +157,7 @@ function nodeTable({ names, resolverPort, mesh }: PlanContext): string {
     ct status dnat iifgroup ${inside} ${here}
     ct status dnat oifgroup ${outer} ip saddr @nodeips ${here}
     ct status dnat ip saddr 127.0.0.0/8 ${here}
+    iifname @routed return
     iifgroup ${inside} oifgroup != { ${inside}, ${outer} } masquerade
   }
   chain forward { type filter hook forward priority filter; policy accept;

@@ -6,6 +6,7 @@ import { bare, cidrOf, macOf, subnetOf } from './ipv4.ts';
 import {
   address,
   address6,
+  apart,
   deviceSwitch,
   exit6,
   type Item,
@@ -233,6 +234,7 @@ function addBridge(
         master: bridge,
       }),
       neighbour(bridge, ip, on.mac),
+      ...(network.apart ? [apart(outer)] : []),
     ],
   });
   add(id, {

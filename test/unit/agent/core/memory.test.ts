@@ -226,6 +226,17 @@ test.serial(
   },
 );
 
+test.serial('networks: options of bridges that can not be are refused', async (t) => {
+  using state = new EngineState({ folder });
+  const networks = networksOf(state);
+  const asking = (name: string, value: string) =>
+    networks.create({ ...request, name: 'odd', options: { [`com.docker.network.${name}`]: value } });
+  await t.throwsAsync(asking('bridge.enable_icc', 'perhaps'), { message: /invalid value for .*enable_icc/ });
+  await t.throwsAsync(asking('bridge.host_binding_ipv4', 'x'), { message: /invalid value for .*: x/ });
+  await t.throwsAsync(asking('container_iface_prefix', 'net'), { code: 'NOT_IMPLEMENTED' } as object);
+  await t.notThrowsAsync(asking('bridge.enable_icc', 'false'));
+});
+
 test.serial(
   'networks: a bridge that could not be made is tried again, and a network without one forgotten',
   async (t) => {

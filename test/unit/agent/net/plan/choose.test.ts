@@ -61,6 +61,16 @@ test('ports: of a range the first that is free, and what stands in the way when 
   t.throws(() => chooseSandbox(ranged(8001), facts), { message: /8000 failed: port is already allocated/ });
 });
 
+test('ports: published where the network says when nobody else does', (t) => {
+  const facts = factsOf({ locals: new Map([[BRIDGE.id, { ...BRIDGE, hostIp: '127.0.0.1' }]]) });
+  const hostIps = [port(1), port(2, { hostIp: '0.0.0.0' }), port(3, { hostIp: '10.90.0.1' })];
+  const { ports } = chooseSandbox(requestOf({ ports: hostIps }), facts);
+  t.deepEqual(
+    ports.map(({ hostIp }) => hostIp),
+    ['127.0.0.1', '', '10.90.0.1'],
+  );
+});
+
 test('addresses: a subnet without a free one says so in Docker’s words', (t) => {
   const tiny = { ...BRIDGE, subnet: '172.18.0.0/30' };
   const facts = factsOf({ ...having(onBridge('a', '172.18.0.2')), locals: new Map([[BRIDGE.id, tiny]]) });

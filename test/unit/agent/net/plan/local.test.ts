@@ -125,3 +125,20 @@ test('of a macvlan network and a bridge, the bridge leads to the resolver', (t) 
   const inside = commandsOf(makePlan(inputOf(undefined, [both], [DEVICES, bridge])), idOf('c'));
   t.true(inside.some((text) => text.includes('127.0.0.11 dev eth1')));
 });
+
+test('containers of a network that keeps them apart are ports of their bridge that do not meet', (t) => {
+  const commands = (network: LocalNetwork): string[] =>
+    commandsOf(makePlan(inputOf(undefined, [chosen(network)], [network])), 'node');
+  const isolated = /^link set dev v\S+ type bridge_slave isolated on$/;
+  t.true(commands({ ...BRIDGE, apart: true }).some((text) => isolated.test(text)));
+  t.false(commands(BRIDGE).some((text) => isolated.test(text)));
+});
+
+test('a network that is routed keeps its addresses on the way out', (t) => {
+  const elements = (network: LocalNetwork): string[] =>
+    [...makePlan(inputOf(undefined, [], [network])).fragments.values()].flatMap((fragment) =>
+      (fragment.get('node')?.elements ?? []).flatMap(({ set, key }) => (set === 'routed' ? [key] : [])),
+    );
+  t.deepEqual(elements({ ...BRIDGE, routed: true, bridgeName: 'br0' }), ['"br0"']);
+  t.deepEqual(elements(BRIDGE), []);
+});
