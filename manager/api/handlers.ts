@@ -1,3 +1,4 @@
+import type { Clock } from '#proto/base/clock.ts';
 import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import { type ApiHandler, type ApiRequest, boolQuery, type Reply } from '#proto/http/types.ts';
 import type { Consensus } from '../consensus/consensus.ts';
@@ -24,7 +25,8 @@ export function handlersOf(modules: Pick<ClusterApiModules, 'manager' | 'clock'>
     reads: (handle) => async (request) => {
       const parts = requireManager(modules);
       if (boolQuery(request.query, 'stale')) return asStale(await handle(parts.store.view(), request, parts));
-      const view = await freshView(parts, request.signal).catch(async (error: unknown) => {
+      const { clock } = modules;
+      const view = await freshView({ ...parts, clock }, request.signal).catch(async (error: unknown) => {
         throw await withReason(error, parts);
       });
       return handle(view, request, parts);
@@ -33,7 +35,7 @@ export function handlersOf(modules: Pick<ClusterApiModules, 'manager' | 'clock'>
       const parts = requireManager(modules);
       const reply = onLeader(parts, modules.clock, request, async (own) => {
         // Who has come to lead only now may still have to apply what was agreed before.
-        await freshView(parts, own.signal);
+        await freshView({ ...parts, clock: modules.clock }, own.signal);
         return handle(parts, own);
       });
       return reply.catch(async (error: unknown) => {
@@ -51,22 +53,52 @@ function asStale(reply: Reply): Reply {
 /** Where nobody has led for so long, a read is refused at once: an election takes a fraction of this. */
 const LEADERLESS_MS_MAX = 5_000;
 
+/** Who waits for a fresh view looks this often whether anybody may still come to lead. */
+const LOOK_EVERY_MS = 500;
+
 interface FreshParts extends Pick<ManagerParts, 'store' | 'leaderless'> {
   readonly consensus: Pick<Consensus, 'leadership'>;
+  /** Without it, who waits already waits as long as the store does. */
+  readonly clock?: Pick<Clock, 'timer'>;
 }
 
 /** A view that shows everything acknowledged before the call. UNAVAILABLE, in Docker's words, when nobody leads. */
 export async function freshView(
-  { store, consensus, leaderless }: FreshParts,
+  { store, consensus, leaderless, clock }: FreshParts,
   signal?: AbortSignal,
 ): Promise<StoreView> {
-  if ((leaderless?.()?.forMs ?? 0) > LEADERLESS_MS_MAX) throw noLeader();
+  const nobodyComes = (): boolean => (leaderless?.()?.forMs ?? 0) > LEADERLESS_MS_MAX;
+  if (nobodyComes()) throw noLeader();
+  using patience = clock && new Patience(clock, nobodyComes);
+  const signals = [signal, patience?.signal].filter((each) => each !== undefined);
   try {
-    await store.readBarrier(signal);
+    await store.readBarrier(signals.length > 1 ? AbortSignal.any(signals) : signals[0]);
   } catch (error) {
     throw consensus.leadership().leader === undefined && !signal?.aborted ? noLeader() : error;
   }
   return store.view();
+}
+
+/** Aborts its signal once `isOver`. */
+class Patience implements Disposable {
+  readonly #over = new AbortController();
+  #cancel: () => void;
+
+  constructor(clock: Pick<Clock, 'timer'>, isOver: () => boolean) {
+    const look = (): void => {
+      if (isOver()) this.#over.abort(noLeader());
+      else this.#cancel = clock.timer(LOOK_EVERY_MS, look);
+    };
+    this.#cancel = clock.timer(LOOK_EVERY_MS, look);
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#cancel();
+  }
 }
 
 /** Tools match on this text. */

@@ -25,7 +25,8 @@ type Modules = Pick<ClusterApiModules, 'manager' | 'clock'>;
 
 /** NOT_MANAGER from every call while this node is no manager. Changes are made by the leader, as everywhere. */
 export function clusterNetworks(modules: Modules): ClusterNetworkProvider {
-  const view = (): ReturnType<typeof freshView> => freshView(requireManager(modules));
+  const view = (): ReturnType<typeof freshView> =>
+    freshView({ ...requireManager(modules), clock: modules.clock });
   return {
     async list() {
       const { networks } = await view();
@@ -119,7 +120,7 @@ async function changed<T>(
     call: { method, target, headers, body: bytes },
     signal: new AbortController().signal,
     here: async () => {
-      await freshView(parts);
+      await freshView({ ...parts, clock: modules.clock });
       return here(parts);
     },
     away: resultOf,
