@@ -69,7 +69,13 @@ async function ensureNetworks(parts: EngineParts, running: readonly Container[])
   const ids = new Set(
     running.flatMap(({ run }) => (run.sandbox?.attachments ?? []).map(({ networkId }) => networkId)),
   );
-  for (const record of parts.networks.list()) if (ids.has(record.id)) await parts.networks.ensure(record);
+  for (const record of parts.networks.list()) {
+    if (!ids.has(record.id)) continue;
+    // A device that is gone from the machine keeps nobody but those on its network from running.
+    await parts.networks.ensure(record).catch((error: unknown) => {
+      parts.log.error('a network could not be made ready', { network: record.name, err: error });
+    });
+  }
 }
 
 async function adopt(container: Container, parts: EngineParts, modules: Modules): Promise<void> {
