@@ -75,9 +75,12 @@ export class Layer {
     this.#rows.forEach(use);
   }
 
-  /** What a part of the past knows and this does not know better. */
-  absorb(past: Past): void {
-    for (const [id, before] of past.rows) if (this.#rows.get(id) === undefined) this.set(id, before);
+  /** What a part of the past knows and this does not know better; of tasks behind `passed`, if there is one. */
+  absorb(past: Past, passed?: TaskId): void {
+    for (const [id, before] of past.rows) {
+      if (passed !== undefined && id <= passed) continue;
+      if (this.#rows.get(id) === undefined) this.set(id, before);
+    }
     for (const [revision, count] of past.counts)
       if (this.#counts.get(revision) === undefined) this.#counts.set(revision, count);
   }

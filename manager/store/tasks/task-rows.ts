@@ -25,6 +25,8 @@ export class TaskRows implements TaskTable {
   /** Of a copy: the part of the past that it does not know yet. */
   #past: Past | undefined;
   #size: number | undefined;
+  /** Nobody asks any more for tasks up to this one. */
+  #passed: TaskId | undefined;
 
   constructor(live = new LiveTasks(), layer?: Layer, past?: Past, size?: number) {
     this.#live = live;
@@ -92,8 +94,15 @@ export class TaskRows implements TaskTable {
   /** The same as pages of a snapshot. The live table may change between one page and the next. */
   *pages(): Generator<TaskPage> {
     const writer = new PageWriter(this.#live);
-    const tasks = this.#layer === undefined ? this.copy() : this;
-    for (const stride of tasks.#strides()) if (stride.length > 0) yield writer.page(stride);
+    // Of its own: what it has passed it needs to know nothing of any more.
+    const tasks = this.copy();
+    for (const stride of tasks.#strides()) {
+      const last = stride.at(-1);
+      if (last === undefined) continue;
+      const page = writer.page(stride);
+      tasks.#passed = typeof last === 'number' ? tasks.#idOf(last) : last.id;
+      yield page;
+    }
   }
 
   /** Fills an empty table from pages; finished when the generator has ended, which can be stepped with pauses. */
@@ -162,7 +171,7 @@ export class TaskRows implements TaskTable {
     if (this.#past === undefined || (this.#past.isEmpty && this.#past.next === undefined)) return this.#layer;
     const now = this.#live.past();
     for (let past: Past | undefined = this.#past; past !== undefined && past !== now; past = past.next)
-      this.#layer?.absorb(past);
+      this.#layer?.absorb(past, this.#passed);
     this.#past = now;
     return this.#layer;
   }
