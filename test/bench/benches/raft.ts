@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Programs } from '../peers/peer.ts';
 import { diskFloorUs } from '../raft/disk-floor.ts';
 import { EtcdGroup } from '../raft/etcd-group.ts';
+import { goFirst } from '../raft/go-first.ts';
 import { GroupSubject, LOAD_MS, type Slice } from '../raft/group-subject.ts';
 import type { Load } from '../raft/member-protocol.ts';
 import { putLoad } from '../raft/put-load.ts';
@@ -13,9 +14,6 @@ import type { Bench, Sample, Subject } from '../subject.ts';
 
 const ENTRY_BYTES = 300;
 const WRITERS = 128;
-/** The kernel shares the processor between sessions first: this is the nice value of ours (sched(7)). */
-const SESSION = '/proc/self/autogroup';
-const PRIORITY = -20;
 /** What swarmkit's own store and Raft did on the machine this was written on: one entry in flight, whoever writes. */
 const SWARMKIT_PER_SECOND = 680;
 
@@ -51,25 +49,10 @@ export const bench: Bench = {
   sliceMsMax: 120_000,
   runs: 5,
   async subjects(programs) {
-    goFirst();
+    process.once('exit', goFirst('self'));
     return { ours: ours(), theirs: theirs(programs) };
   },
 };
-
-/**
- * Both groups and their client run before whatever else the machine does, where that is allowed: threads that wake each
- * other some thousand times a second say little about themselves while they wait for others. Managers of Shoal do it for
- * themselves (deploy/node/precedence.ts).
- */
-function goFirst(): void {
-  try {
-    const before = /nice (-?\d+)/.exec(readFileSync(SESSION, 'utf8'))?.[1] ?? '0';
-    writeFileSync(SESSION, String(PRIORITY));
-    process.once('exit', () => writeFileSync(SESSION, before));
-  } catch {
-    console.error('not allowed to run before other programs: what they do counts on both sides');
-  }
-}
 
 function figure(name: string, unit: Bench['figures'][number]['unit'], meaning: string, goal: number) {
   return { name, unit, meaning, goal };

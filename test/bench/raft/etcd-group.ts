@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.ts';
+import { goFirst } from './go-first.ts';
 import type { Group } from './group.ts';
 
 const MEMBERS = 3;
@@ -70,9 +71,10 @@ export class EtcdGroup implements Group {
 
   async revive(at: number): Promise<void> {
     const member = this.#member(at);
-    const child = spawn(this.#program, this.#argumentsOf(at, member), { stdio: 'ignore' });
+    const child = spawn(this.#program, this.#argumentsOf(at, member), { stdio: 'ignore', detached: true });
     member.child = child;
     await once(child, 'spawn');
+    goFirst(child.pid as number);
   }
 
   async isCaughtUp(member: number): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { takePrecedence } from '#deploy/node/precedence.ts';
 import type { CommittedEntry, Consensus, StateMachine } from '#manager/consensus/consensus.ts';
 import { startConsensus } from '#manager/consensus/host.ts';
 import { StoreMachine } from '#manager/store/machine.ts';
@@ -65,6 +66,7 @@ async function carryOut(message: ToMember): Promise<void> {
 }
 
 async function start({ opts, identity, machine, clientPort }: ToMember & { do: 'start' }): Promise<void> {
+  takePrecedence(nullLog);
   const storeMachine = machine === 'store' ? new StoreMachine() : undefined;
   consensus = await startConsensus(opts, {
     identity: new HeldIdentity(identity),

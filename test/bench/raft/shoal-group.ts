@@ -141,6 +141,8 @@ class Member {
     const { stateDir, raftPort, clientPort, machine, node } = this.#opts;
     const child = fork(join(import.meta.dirname, 'member.ts'), {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // A session of its own, as a manager has: the kernel shares the processor between sessions first.
+      detached: true,
     });
     this.#child = child;
     child.on('message', (said: FromMember) => this.#heard(said));
