@@ -105,6 +105,7 @@ function* smallHistories(): Generator<Ops> {
     (from: number, to?: number) => write(1, from, to),
     (from: number, to?: number) => write(2, from, to),
     (from: number, to?: number) => cas(1, 2, to === undefined ? undefined : true, from, to),
+    (from: number, to?: number) => cas(1, 2, to === undefined ? undefined : false, from, to),
     (from: number, to?: number) => read(1, from, to ?? 9),
     (from: number, to?: number) => read(2, from, to ?? 9.5),
   ];

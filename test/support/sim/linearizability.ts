@@ -22,6 +22,11 @@ export interface Model<Input, Output, State extends ModelState> {
   step(state: State, input: Input, output: Output | undefined): State | typeof IMPOSSIBLE;
   /** Whether an operation with this outcome leaves every state as it is in which it is possible. */
   onlyLooks(input: Input, output: Output | undefined): boolean;
+  /**
+   * Whether anything in a history could be due to an operation of which nobody knows whether it took effect. What left
+   * no trace is passed over: there is an order without it, if there is one with it. Default: it could.
+   */
+  leftTrace?(input: Input, history: readonly Operation<Input, Output>[]): boolean;
 }
 
 /** Something a client did. Moments are numbers without unit, each used once. */
@@ -52,7 +57,10 @@ export function checkLinearizable<Input, Output, State extends ModelState>(
   history: readonly Operation<Input, Output>[],
   stepsMax = STEPS_MAX,
 ): Finding<Input, Output> {
-  return new Search(model, history, stepsMax).run();
+  const traced = history.filter(
+    ({ input, returnedAt }) => returnedAt !== undefined || (model.leftTrace?.(input, history) ?? true),
+  );
+  return new Search(model, traced, stepsMax).run();
 }
 
 /** The histories of single objects within one of many. */

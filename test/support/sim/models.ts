@@ -30,6 +30,15 @@ export function registerModel<Value extends string | number>(): Model<
       }
     },
     onlyLooks: ({ kind }, output) => kind === 'read' || (kind === 'cas' && output?.made === false),
+    leftTrace(input, history) {
+      if (input.kind === 'read') return false;
+      const left = input.kind === 'write' ? input.value : input.to;
+      // An exchange that was not made tells of any value but one.
+      return history.some(
+        ({ input: other, output }) =>
+          output?.value === left || (other.kind === 'cas' && (other.from === left || output?.made === false)),
+      );
+    },
   };
 }
 
@@ -55,6 +64,8 @@ export const keyModel: Model<KeyInput, KeyOutput, string> = {
     }
   },
   onlyLooks: ({ kind }) => kind === 'get',
+  leftTrace: (input, history) =>
+    input.kind !== 'get' && history.some(({ output }) => output?.value?.includes(input.value)),
 };
 
 /** A bag of numbers: what was put in is in it, as often as it was put in. */
@@ -70,6 +81,9 @@ export const bagModel: Model<BagInput, BagOutput, string> = {
     return bagOf([...state.split(',').filter((text) => text !== ''), String(input.value)]);
   },
   onlyLooks: ({ kind }) => kind === 'look',
+  leftTrace: (input, history) =>
+    input.kind !== 'look' &&
+    history.some(({ output }) => output?.seen?.split(',').includes(String(input.value))),
 };
 
 /** How a bag is written down. */
