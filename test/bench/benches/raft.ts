@@ -45,7 +45,7 @@ export const bench: Bench = {
     ),
   ],
   slices: ['commit', 'throughput', 'store', 'client-1', 'client-16', 'client-128', 'failover', 'hung'],
-  warmUp: 'client-16',
+  warmUp: 'warm-up',
   sliceMsMax: 120_000,
   runs: 5,
   async subjects(programs) {
@@ -61,6 +61,12 @@ function figure(name: string, unit: Bench['figures'][number]['unit'], meaning: s
 function ours(): Subject {
   const group = new ShoalGroup(directory(), 'kv');
   return new GroupSubject('shoal', group, {
+    'warm-up': async () => {
+      const port = group.clientPort(await group.leader());
+      for (const clients of [1, WRITERS]) await putLoad(port, clients, LOAD_MS);
+      for (const writers of [1, WRITERS]) await group.load(writers, ENTRY_BYTES, LOAD_MS);
+      return [];
+    },
     commit: async () => {
       const load = await group.load(1, ENTRY_BYTES, LOAD_MS);
       return [{ figure: 'commit-p50-vs-disk', value: load.p50Us }, ...commitSamples(load)];
@@ -86,6 +92,10 @@ function theirs(programs: Programs): Subject {
   const load = async (clients: number): Promise<Load> =>
     putLoad(group.clientPort(await group.leader()), clients, LOAD_MS);
   return new GroupSubject('etcd', group, {
+    'warm-up': async () => {
+      for (const clients of [1, WRITERS]) await load(clients);
+      return [];
+    },
     commit: async () => {
       const floor = { figure: 'commit-p50-vs-disk', value: await floorUs() };
       return [floor, ...commitSamples(await load(1))];
