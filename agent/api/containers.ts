@@ -155,12 +155,14 @@ function wait({ containers }: Engine, { params, query, signal }: ApiRequest): Re
   if (condition === undefined) throw new ShoalError('INVALID_ARGUMENT', `invalid condition: "${asked}"`);
   const waiting = containers.find(params['id'] as string).wait(condition, signal);
   waiting.catch(() => undefined);
-  return stream('application/json', waitBody(waiting));
+  return stream('application/json', waitBody(waiting, condition === 'not-running'));
 }
 
-async function* waitBody(waiting: ReturnType<Container['wait']>): AsyncGenerator<string> {
+/** `says`: also why it could not be started. Who waits for the next end has started it, and was told. */
+async function* waitBody(waiting: ReturnType<Container['wait']>, says: boolean): AsyncGenerator<string> {
   const { exitCode, error } = await waiting;
-  yield `${JSON.stringify({ StatusCode: exitCode, ...(error ? { Error: { Message: error } } : {}) })}\n`;
+  const why = says && error ? { Error: { Message: error } } : {};
+  yield `${JSON.stringify({ StatusCode: exitCode, ...why })}\n`;
 }
 
 function resize({ containers }: Engine, { params, query }: ApiRequest): Reply {

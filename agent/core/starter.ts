@@ -25,6 +25,8 @@ import { type ContainerSpec, NEVER, timestamp } from './record.ts';
 import { SandboxCloser } from './sandbox-closer.ts';
 
 const SIGKILL = 9;
+/** The exit code of what could not be started for another reason than its command. */
+const OTHER = 128;
 const END_WAIT_MS_MAX = 10_000;
 
 export type StarterParts = Pick<
@@ -55,7 +57,9 @@ export class Starter implements AsyncDisposable {
       await this.#startOrThrow(container);
     } catch (error) {
       await this.#undo(container);
-      const { code, exitCode } = classified(error);
+      const { code, exitCode: reason } = classified(error);
+      // How it ended last says more than that it could not be started again.
+      const exitCode = reason === OTHER ? container.run.exitCode || OTHER : reason;
       const status = container.run.startedAt === NEVER ? 'created' : 'exited';
       container.updateRun({ status, exitCode, error: messageOf(error) });
       throw error instanceof ShoalError ? error : new ShoalError(code, messageOf(error), { cause: error });
@@ -246,6 +250,6 @@ export function sandboxRequest(
 
 /** How a failed start looks from outside: Docker answers 400 when the command itself can't be run. */
 function classified(error: unknown): { code: FailureCode; exitCode: number } {
-  if (!(error instanceof RuntimeFailure)) return { code: 'INTERNAL', exitCode: 128 };
-  return { code: error.exitCode === 128 ? 'INTERNAL' : 'INVALID_ARGUMENT', exitCode: error.exitCode };
+  if (!(error instanceof RuntimeFailure)) return { code: 'INTERNAL', exitCode: OTHER };
+  return { code: error.exitCode === OTHER ? 'INTERNAL' : 'INVALID_ARGUMENT', exitCode: error.exitCode };
 }
