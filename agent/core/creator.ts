@@ -5,6 +5,7 @@ import { checkConflicts } from './conflicts.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { CreateRequest, EndpointConfig } from './container-types.ts';
+import { rememberedGroup } from './defaults.ts';
 import { endpointOn } from './endpoints.ts';
 import type { TaskExtras } from './engine.ts';
 import type { Platform } from './image/oci.ts';
@@ -119,6 +120,7 @@ export class Creator {
       mounts: [],
       ...(askedHost.Links?.length ? { links: plannedLinks(hostConfig, this.#parts.containers) } : {}),
       endpoints: this.#endpoints(hostConfig.NetworkMode ?? 'bridge', endpoints, extras),
+      cgroupParent: rememberedGroup(opts),
       ...(extras ? { extras } : {}),
     };
   }

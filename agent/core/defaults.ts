@@ -75,3 +75,8 @@ export function logConfigOf(
 function invalid(message: string): ShoalError {
   return new ShoalError('INVALID_ARGUMENT', message);
 }
+
+/** What a container remembers of it: nothing while the daemon was told of no group. */
+export function rememberedGroup(opts: Pick<EngineOpts, 'instance' | 'defaults'>): string {
+  return opts.defaults?.cgroupParent ? engineGroup(opts) : '';
+}

@@ -7,7 +7,7 @@ import type { BundleWriter } from './bundle.ts';
 import { cgroupPath } from './bundle.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
-import { dnsOf, engineGroup } from './defaults.ts';
+import { dnsOf, rememberedGroup } from './defaults.ts';
 import { settledEndpoints } from './endpoints.ts';
 import { STARTING } from './health-state.ts';
 import { linkNames } from './links.ts';
@@ -92,7 +92,7 @@ export class Starter implements AsyncDisposable {
     const { endpoints, cgroupParent = '' } = container.spec;
     const settled = {
       endpoints: settledEndpoints(endpoints, networks),
-      cgroupParent: opts.defaults?.cgroupParent ? engineGroup(opts) : '',
+      cgroupParent: rememberedGroup(opts),
     };
     if (!isDeepStrictEqual(settled, { endpoints, cgroupParent })) container.updateSpec(settled);
   }
