@@ -6,9 +6,10 @@ import { LIMITS } from '#proto/base/limits.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { Line, LineDialer } from '#proto/rpc/line.ts';
+import { encodeBatch } from './batch-frame.ts';
 import type { Peer } from './membership.ts';
 import { REMOVED } from './transport.ts';
-import { decodeFrame, encodeFrame, failureIn, messageBytes, messageToWire } from './wire.ts';
+import { decodeFrame, encodeFrame, failureIn, messageBytes } from './wire.ts';
 
 /** A manager that comes back should be heard soon; one that stays away should cost little. */
 const RECONNECT: BackoffOpts = { firstMs: 10, maxMs: 1_000 };
@@ -122,7 +123,7 @@ export class PeerLine implements AsyncDisposable {
 
   #flush(): void {
     while (this.#line !== undefined && this.#waiting.length > 0 && this.#line.unsentBytes < UNSENT_BYTES_MAX)
-      this.#line.send(encodeFrame({ batch: { messages: this.#take().map(messageToWire) } }));
+      this.#line.send(encodeBatch(this.#take()));
   }
 
   /** Everything that waits, as far as a frame holds. */

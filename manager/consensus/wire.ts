@@ -80,24 +80,15 @@ export function encodePeer(peer: Peer): Uint8Array {
 }
 
 export function messageToWire(message: Message): Input<WireMessage> {
-  const { type, to, from, term, logTerm, index, entries, commit, vote, reject, rejectHint, context } =
-    message;
-  const wire: Input<WireMessage> = {
-    type,
-    to,
-    from,
-    term,
-    logTerm,
-    index,
-    commit,
-    vote,
-    reject,
-    rejectHint,
-    context,
-  };
-  if (entries === undefined && message.snapshot === undefined) return wire;
-  const snapshot = message.snapshot && decode('RaftSnapshotMeta', message.snapshot.data);
-  return { ...wire, entries, snapshot };
+  return { ...headToWire(message), entries: message.entries };
+}
+
+/** A message without its entries. */
+export function headToWire(message: Message): Input<WireMessage> {
+  const { type, to, from, term, logTerm, index, commit, vote, reject, rejectHint, context } = message;
+  const head = { type, to, from, term, logTerm, index, commit, vote, reject, rejectHint, context };
+  if (message.snapshot === undefined) return head;
+  return { ...head, snapshot: decode('RaftSnapshotMeta', message.snapshot.data) };
 }
 
 /** The message itself; entries' data are views of what was received. */
