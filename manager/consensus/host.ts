@@ -104,6 +104,30 @@ function tell(worker: Worker, message: ToWorker): void {
 function hostPort(port: MessagePort): HostPort {
   return {
     post: (message, handOver) => port.postMessage(message, handOver === undefined ? [] : [...handOver]),
-    onMessage: (receive) => void port.on('message', (message: ToHost) => receive(message)),
+    onMessage: (receive) => void port.on('message', paced(receive)),
+  };
+}
+
+/**
+ * Messages in their order, but after each that brings entries to apply the loop turns: otherwise all that are there, and
+ * those that come meanwhile, would be handed over in one turn, and nobody else would get theirs.
+ */
+function paced(receive: (message: ToHost) => void): (message: ToHost) => void {
+  const waiting: ToHost[] = [];
+  let isPausing = false;
+  const take = (message: ToHost): void => {
+    if (message.kind === 'committed') {
+      isPausing = true;
+      setImmediate(goOn);
+    }
+    receive(message);
+  };
+  const goOn = (): void => {
+    isPausing = false;
+    while (!isPausing && waiting.length > 0) take(waiting.shift() as ToHost);
+  };
+  return (message) => {
+    if (isPausing) waiting.push(message);
+    else take(message);
   };
 }

@@ -24,7 +24,7 @@ const LENGTH_BYTES = 4;
  * What is written or read before others get their turn: some milliseconds of work. Less would make it last longer on a
  * busy loop, and for so long what changes is remembered, and the log grows.
  */
-const SLICE_BYTES = 256 * 1024;
+const SLICE_BYTES = 512 * 1024;
 /** No row is larger than the entry that wrote it, by far. */
 const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 

@@ -58,7 +58,7 @@ test('snapshot: later changes don’t reach one that is being taken', async (t) 
   const box = new Sandbox();
   box.apply(
     putService(S1, specOf('web')),
-    ...Array.from({ length: 12_000 }, (_, slot) => createTask(S1, slot)),
+    ...Array.from({ length: 24_000 }, (_, slot) => createTask(S1, slot)),
   );
   const before = hashOf(box.tables);
   const chunks = writeSnapshot(box.tables.copy(), 1);
@@ -74,7 +74,7 @@ test('snapshot: others get their turn while it is written and read', async (t) =
   const box = new Sandbox();
   box.apply(
     putService(S1, specOf('web')),
-    ...Array.from({ length: 12_000 }, (_, slot) => createTask(S1, slot)),
+    ...Array.from({ length: 24_000 }, (_, slot) => createTask(S1, slot)),
   );
   let turns = 0;
   let running = true;
