@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Sandbox, SandboxRequest } from '#agent/net/node-network.ts';
 import { lanAddress, NETWORK } from '#test/support/net/cluster.ts';
 import type { Remote } from '#test/support/net/remote.ts';
-import { containerId, Topology } from '#test/support/net/topology.ts';
+import { containerId, EXT, Topology } from '#test/support/net/topology.ts';
 
 /*
  * Networks of one machine: bridges, published ports, names; and what a daemon finds when it starts. The tests of this
@@ -222,6 +222,56 @@ test.serial('live: a container joins a network and leaves it', async (t) => {
   t.regex(topology.run(a.sandbox.netnsPath, 'ip route'), /default via 172\.18\.0\.1/);
   t.is(await get(a.web, '172.18.0.2', 80), 'b 172.18.0.3');
   await stop(a, b);
+});
+
+test.serial(
+  'IPv6: containers reach each other, their gateway and the outside, but not another network',
+  async (t) => {
+    const node = topology.node(1);
+    const bridges = [6, 7].map((digit) => ({
+      ...{ id: String(digit).repeat(64), name: `six${digit}`, driver: 'bridge' as const, internal: false },
+      ...{ subnet: `172.2${digit}.0.0/16`, gateway: `172.2${digit}.0.1` },
+      ipv6: { subnet: `fd00:${digit}::/64`, gateway: `fd00:${digit}::1` },
+    }));
+    for (const bridge of bridges) await node.net('createLocal', bridge);
+    const [first, second, other] = await Promise.all(
+      ['6', '6', '7'].map((digit, i) => start(`six-${i}`, digit.repeat(64))),
+    );
+    if (!first || !second || !other) return t.fail();
+    const pings = (from: Container, to: string): boolean => {
+      try {
+        topology.run(from.sandbox.netnsPath, `busybox ping6 -c 1 -W 2 ${to}`);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const addressOf = ({ sandbox }: Container): string =>
+      sandbox.attachments[0]?.ipv6?.address.split('/')[0] ?? '';
+    t.true(pings(first, addressOf(second)));
+    t.true(pings(first, 'fd00:6::1'));
+    t.false(pings(first, addressOf(other)));
+    topology.run(node.netns, 'ip addr add fd00:90::1/64 dev eth0 nodad');
+    topology.run(topology.ext, 'ip addr add fd00:90::2/64 dev eth0 nodad');
+    t.true(pings(first, 'fd00:90::2'));
+    await stop(first, second, other);
+    for (const { id } of bridges) await node.net('removeLocal', id);
+    t.false(topology.run(node.netns, 'nft list tables').includes('ip6'));
+  },
+);
+
+test.serial('macvlan: a container is one more machine of the network outside', async (t) => {
+  const id = '9'.repeat(64);
+  const network = {
+    ...{ id, name: 'devices', driver: 'macvlan' as const, internal: false },
+    ...{ subnet: `${lanAddress(1)}/24`, gateway: lanAddress(1), macvlan: { parent: 'eth0', mode: 'bridge' } },
+  };
+  await topology.node(1).net('createLocal', network);
+  const attachments = [{ networkId: id, address: lanAddress(77), aliases: [] }];
+  const container = await start('device', id, { attachments });
+  t.is(await get(ext, lanAddress(77), 80), `device ${EXT}`);
+  await stop(container);
+  await topology.node(1).net('removeLocal', id);
 });
 
 test.serial('an address of one’s own choice: refused when taken or outside the subnet', async (t) => {
