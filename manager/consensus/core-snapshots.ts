@@ -11,7 +11,7 @@ import type { Intake } from './transport.ts';
 import { type SnapshotInfo, snapshotOf } from './wire.ts';
 
 /** What is kept in memory for slow followers behind a snapshot, whatever the number of entries. */
-const KEPT_BYTES = 32 * 1024 * 1024;
+const KEPT_BYTES = 16 * 1024 * 1024;
 
 export interface CoreSnapshotsOpts {
   readonly everyEntries: number;
