@@ -4,11 +4,13 @@ import { readArgs, replayCommand, type SimArgs } from '../support/sim/main-args.
 import { type HistoryReport, simulate } from '../support/sim/simulate.ts';
 
 /*
- * npm run sim -- [--seeds N] [--from SEED] [--members 3|5|7] [--workers N] [--seed S]
- *
  * Runs seeded histories of groups of managers, and looks in each for what must not be (test/support/sim/truth.ts). With
  * --seed, one of them, with all that happens in it. Ends with 1 when something was found.
  */
+
+const USAGE =
+  'npm run sim -- [--seeds N] [--from SEED] [--members 3|5|7] [--workers N]: runs histories\n' +
+  'npm run sim -- --seed SEED [--members 3|5|7]: tells one of them';
 
 /** What each worker runs: every so-many-th history. */
 interface Share {
@@ -18,6 +20,15 @@ interface Share {
 
 /** On a terminal one line, over and over. */
 const PROGRESS = process.stdout.isTTY ? { everyMs: 1_000, end: '\r' } : { everyMs: 30_000, end: '\n' };
+
+async function begin(): Promise<void> {
+  try {
+    await main(readArgs(process.argv.slice(2), availableParallelism()));
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    process.exitCode = 2;
+  }
+}
 
 async function main(args: SimArgs): Promise<void> {
   const found = args.replay === undefined ? await runAll(args) : await replay(args.replay, args);
@@ -100,5 +111,5 @@ function say(figures: Readonly<Record<string, number>>): string {
     .join(', ');
 }
 
-if (isMainThread) await main(readArgs(process.argv.slice(2), availableParallelism()));
+if (isMainThread) await begin();
 else await work(workerData as Share);
