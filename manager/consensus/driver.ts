@@ -284,13 +284,14 @@ export class Driver implements Disposable {
     if (this.#committed.length === 0) return;
     this.#cancelHandOver?.();
     this.#handedAtMs = this.#modules.clock.monotonicMs();
-    for (let next = this.#committed.shift(); next !== undefined; next = this.#committed.shift())
-      this.#handOver(next);
+    const messages = this.#committed.splice(0);
+    const entries = messages.flatMap((message) => message.entries ?? []);
+    const responses = messages.flatMap((message) => message.responses ?? []);
+    this.#handOver(entries, responses);
   }
 
   /** Committed entries go to the main thread; changes of members are made here. */
-  #handOver(message: Message): void {
-    const entries = message.entries ?? [];
+  #handOver(entries: readonly Entry[], responses: readonly Message[]): void {
     const last = entries.at(-1) as Entry;
     const changes = entries.filter(isConfChange);
     for (const entry of changes) this.#changeMembers(entry);
@@ -298,7 +299,7 @@ export class Driver implements Disposable {
     const firstIndex = (entries[0] as Entry).index;
     const outcomes = this.#proposals.applied(entries);
     const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-    const given = { index: last.index, bytes, responses: message.responses ?? [] };
+    const given = { index: last.index, bytes, responses };
     const asks = this.#applying.add(given, changes.length > 0);
     const terms = termRuns(entries);
     this.#modules.port.post({ kind: 'committed', firstIndex, terms, data, outcomes, asks }, toHandOver(data));

@@ -353,6 +353,33 @@ test('reads: a barrier resolves when everything committed before it is applied h
   await group.close();
 });
 
+test('a follower under steady writes is given what is committed in fewer pieces than its leader', async (t) => {
+  const group = await Group.of(3);
+  const leader = (await group.awaitLeader()).name;
+  const pieces = new Map<string, number>(NAMES.map((name) => [name, 0]));
+  for (const name of NAMES) {
+    const { journal } = group.manager(name);
+    const apply = journal.apply.bind(journal);
+    journal.apply = (entries) => {
+      pieces.set(name, (pieces.get(name) as number) + 1);
+      apply(entries);
+    };
+  }
+  const written = Array.from({ length: 40 }, (_, at) => `w${at}`);
+  const proposed: Promise<unknown>[] = [];
+  for (const text of written) {
+    proposed.push(group.consensus(leader).propose(Buffer.from(text)));
+    await group.clock.advance(0.5);
+  }
+  await group.resolved(Promise.all(proposed));
+  await group.clock.advance(10);
+  for (const name of NAMES) {
+    t.deepEqual(group.manager(name).journal.lines, written);
+    if (name !== leader) t.true((pieces.get(name) as number) < (pieces.get(leader) as number) / 2, name);
+  }
+  await group.close();
+});
+
 test('reads: a manager without the others gives no barrier, and gives up in time', async (t) => {
   const group = await Group.of(3, { limits: { requestTimeoutMs: 3_000 } });
   const alone = await group.awaitLeader();
