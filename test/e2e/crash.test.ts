@@ -18,6 +18,7 @@ const CLEARED_IN_MS = 15_000;
 
 test('every daemon killed at once: the containers live on, and the cluster comes back with the same tasks and every change that was acknowledged', async (t) => {
   await withCluster(t, { managers: 3, workers: 1 }, async (cluster) => {
+    await buildWebImage(cluster, 'm1', '1');
     const tasks = await serveWeb(cluster, 4);
     const containers = await containersOfAll(cluster);
 
@@ -40,6 +41,11 @@ test('every daemon killed at once: the containers live on, and the cluster comes
 
 test('a worker’s daemon killed and started again: its containers and their traffic are untouched, and nothing outlives the service', async (t) => {
   await withCluster(t, { managers: 1, workers: 1 }, async (cluster) => {
+    await buildWebImage(cluster, 'm1', '1');
+    await buildWebImage(cluster, 'w1', '2');
+    // The default bridge is made when it is first needed, and stays.
+    await cluster.docker('m1', 'run', '--rm', 'web:1', 'true');
+    await cluster.docker('w1', 'run', '--rm', 'web:2', 'true');
     const empty = await statesOf(cluster);
     const tasks = await serveWeb(cluster, 3, ['--constraint', 'node.role==worker']);
     const containers = await containersOfAll(cluster);
@@ -77,13 +83,12 @@ async function statesOf(cluster: E2eCluster): Promise<Record<string, unknown>> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** Gives the ids of its tasks. */
+/** Runs `web:1`, which is on m1; gives the ids of its tasks. */
 async function serveWeb(
   cluster: E2eCluster,
   replicas: number,
   opts: readonly string[] = [],
 ): Promise<string[]> {
-  await buildWebImage(cluster, 'm1', '1');
   const tasks = await createWeb(cluster, replicas, ['--publish', `${PORT}:80`, ...opts]);
   for (const { name } of cluster.nodes) await waitFor(`${name} serves`, () => cluster.ask(name, PORT));
   return tasks;

@@ -9,11 +9,10 @@ import { instanceOf } from '#deploy/node/machine.ts';
 
 /** By its path: one of the npm packages has a program of the same name. */
 const NFT = '/usr/sbin/nft';
+/** What nodes tell of their own addresses comes in its own time. */
+const NODE_ADDRESSES = /\tset nodeips \{[\s\S]*?\n\t\}\n/;
 
-/**
- * What a node has of its machine, in words that can be compared: of containers, networks and published ports. Without
- * its default bridge, which is made when it is first needed, and stays.
- */
+/** What a node has of its machine, in words that can be compared: of containers, networks and published ports. */
 export async function nodeState(node: LocalNode): Promise<Record<string, string[]>> {
   const inside = (...command: string[]): Promise<string> =>
     run(['nsenter', `--net=/run/netns/${namespaceOf(node.cluster, node.name)}`, ...command]);
@@ -24,21 +23,20 @@ export async function nodeState(node: LocalNode): Promise<Record<string, string[
     inside('ip', 'neigh', 'show', 'nud', 'permanent'),
     inside(NFT, 'list', 'ruleset'),
   ]);
-  const bridge = `shoal-${instanceOf(node.dataRoot)}`;
-  const lines = (text: string): string[] => sorted(text).filter((line) => !line.includes(bridge));
   return {
     links: lines(links).map((line) => line.split(': ')[1] ?? ''),
     rules: lines(rules),
-    routes: lines(routes),
+    // Whether the last container's link is gone already is the kernel's affair.
+    routes: lines(routes.replaceAll(/ linkdown\b/g, '')),
     neighbours: lines(neighbours),
-    tables: lines(tables.replaceAll(/counter packets \d+ bytes \d+/g, 'counter')),
+    tables: lines(tables.replace(NODE_ADDRESSES, '')),
     mounts: mountsOf(node),
     groups: groupsOf(node),
     namespaces: entries(join(node.execRoot, 'netns')),
   };
 }
 
-function sorted(text: string): string[] {
+function lines(text: string): string[] {
   return text
     .split('\n')
     .map((line) => line.trim())
