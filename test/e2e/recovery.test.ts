@@ -11,6 +11,8 @@ test('a manager that is left goes on alone; workers follow, and the lost manager
   await using lab = await SwarmLab.open('erecov', 3, 1);
   const made = await lab.docker('m1', 'network', 'create', '-d', 'overlay', 'kept');
   t.is(made.code, 0, made.err);
+  for (const name of ['m1', 'm2', 'm3'])
+    await lab.untilNode('m3', name, 'is known by name', ({ Status }) => Status.State === 'ready');
   await lab.kill('m1');
   await lab.kill('m2');
 
