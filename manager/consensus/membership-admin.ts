@@ -82,7 +82,7 @@ export class MembershipAdmin {
     });
   }
 
-  /** Removes a manager for good. */
+  /** Removes a manager for good. UNAVAILABLE: this one has handed the lead over first; who leads now is to be asked. */
   remove(raftId: number): Promise<void> {
     return this.#inTurn(async () => {
       this.#requireLeading();
@@ -90,6 +90,7 @@ export class MembershipAdmin {
       if (peer === undefined)
         throw new ShoalError('NOT_FOUND', `manager ${raftId} is no member of the cluster`);
       this.#refuseLossOfQuorum(raftId);
+      if (this.#isLastButOne(raftId)) return this.#handOver();
       await this.#change({ type: ConfChangeType.RemoveNode, nodeId: raftId }, peer);
     });
   }
@@ -176,6 +177,17 @@ export class MembershipAdmin {
       'FAILED_PRECONDITION',
       'raft: member cannot be removed, because removing it may result in loss of quorum',
     );
+  }
+
+  /** One of two voters that leads and removes itself may be gone before the other hears of it, and waits for it for ever. */
+  #isLastButOne(raftId: number): boolean {
+    const { voters } = this.#membership.confState;
+    return raftId === this.#opts.self.raftId && voters.length === 2 && voters.includes(raftId);
+  }
+
+  async #handOver(): Promise<never> {
+    await this.transfer();
+    throw new ShoalError('UNAVAILABLE', 'the lead was handed over first: ask the manager that leads now');
   }
 
   #requireLeading(): void {

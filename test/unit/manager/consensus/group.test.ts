@@ -304,6 +304,24 @@ test('members: a leader that is removed stops leading, and another takes over', 
   await group.close();
 });
 
+test('members: of two, the one that leads is removed by the other, who would wait for it for ever otherwise', async (t) => {
+  const group = await Group.of(3);
+  const old = await group.awaitLeader();
+  const [first, second] = NAMES.filter((name) => name !== old.name) as [string, string];
+  const remove = (by: string, name: string) =>
+    group.resolved(group.consensus(by).removeMember(group.manager(name).raftId));
+  await remove(old.name, first);
+  await t.throwsAsync(remove(old.name, old.name), {
+    code: 'UNAVAILABLE',
+    message: /ask the manager that leads/,
+  });
+  await group.until(() => group.leader()?.name === second, 'the other leads');
+  await remove(second, old.name);
+  group.kill(old.name);
+  await group.write('alone');
+  await group.close();
+});
+
 test('members: whoever waits on a leader that is removed is told that the outcome is not known', async (t) => {
   const group = await Group.of(3);
   const old = await group.awaitLeader();
