@@ -401,7 +401,7 @@ test('blobs: a transfer that breaks off goes on where it stopped', async (t) => 
 
 test('layers: an archive that is not what the config says is refused, and leaves nothing', async (t) => {
   const store = await openStore(t);
-  const archive = tarOf({ name: 'a', content: 'a' });
+  const archive = tarOf({ name: 'a', content: 'a'.repeat(200) });
   const blob = await store.blobs.put(archive);
   const wrong = sha256(Buffer.from('something else'));
   await fails(
