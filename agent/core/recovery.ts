@@ -6,6 +6,7 @@ import type { Creator } from './creator.ts';
 import { engineGroup } from './defaults.ts';
 import type { Exits } from './exits.ts';
 import { Cgroup, groupsUnder } from './linux/cgroup.ts';
+import { forgetExecs } from './linux/exec-process.ts';
 import { readExit } from './linux/exit-watch.ts';
 import { isAlive, signalPid, signalProcess } from './linux/process.ts';
 import type { EngineParts } from './parts.ts';
@@ -45,6 +46,8 @@ function readIfThere(path: string): string | undefined {
  * ends of those that ended meanwhile, finishes what was begun, takes away what is nobody's.
  */
 export async function recover(parts: EngineParts, modules: Modules): Promise<void> {
+  // First of all: a container does not end before everything that was put into it.
+  forgetExecs(join(parts.opts.execRoot, 'x'));
   const containers = parts.state.containers().map(({ spec, run }) => modules.creator.restore(spec, run));
   for (const { spec } of containers) parts.images.hold(spec.imageId, spec.id);
   const running = containers.filter(({ hasProcess }) => hasProcess);
@@ -140,7 +143,7 @@ async function removeStrays(parts: EngineParts): Promise<void> {
     if (isStray(id)) rmSync(join(runtime.exitFolder, id), { force: true });
   for (const id of namesIn(join(opts.dataRoot, 'containers')))
     if (isStray(id)) rmSync(rootfs.folder(id), { recursive: true, force: true });
-  for (const name of ['x', 'v']) rmSync(join(opts.execRoot, name), { recursive: true, force: true });
+  rmSync(join(opts.execRoot, 'v'), { recursive: true, force: true });
   rmSync(join(opts.dataRoot, 'tmp'), { recursive: true, force: true });
 }
 

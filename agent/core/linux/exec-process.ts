@@ -1,8 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';
-import { fifoWriter, readFifo } from './fifo.ts';
+import { fifoWriter, readFifo, wakeFifo } from './fifo.ts';
 import { type ProcessRef, processRef } from './process.ts';
 import type { Runtime } from './runtime.ts';
 import { lastMessage, type RuntimeFailure, runtimeFailure } from './runtime-failure.ts';
@@ -35,6 +35,10 @@ export interface ExecProcess {
   /** Its exit code. Streams end on their own, soon after. */
   readonly exit: Promise<number>;
 }
+
+/** What crun reads before it does anything. */
+const PROCESS_FILE = 'p.json';
+const FIFOS = ['pid', 'in', 'out', 'err'];
 
 interface Modules {
   readonly runtime: Runtime;
@@ -86,7 +90,7 @@ function openPipes(spec: ExecSpec): Pipes {
     return path;
   };
   const piped = !spec.process.terminal;
-  writeFileSync(join(spec.folder, 'p.json'), JSON.stringify(spec.process));
+  writeFileSync(join(spec.folder, PROCESS_FILE), JSON.stringify(spec.process));
   return {
     pid: readFifo(make('pid')),
     ...(piped && spec.stdin && { stdin: fifoWriter(make('in')) }),
@@ -100,13 +104,35 @@ function commandLine(spec: ExecSpec, runtime: Runtime): string {
   const piped = !spec.process.terminal;
   return [
     `${quoted(runtime.crun)} --root=${quoted(runtime.stateRoot)} --log=${at('log')} --log-format=json exec`,
-    `--process ${at('p.json')} --pid-file ${at('pid')}`,
+    `--process ${at(PROCESS_FILE)} --pid-file /proc/self/fd/3`,
     spec.process.terminal ? `--console-socket ${at('c')}` : '',
     spec.containerId,
+    // Open for reading as well: a crun that waits here for a daemon that was killed would not collect its process, and
+    // the kernel lets no container end before that.
+    `3<>${at('pid')}`,
     `<${piped && spec.stdin ? at('in') : '/dev/null'}`,
     `>${piped && spec.stdout ? at('out') : '/dev/null'}`,
     `2>${piped && spec.stderr ? at('err') : '/dev/null'}`,
   ].join(' ');
+}
+
+/**
+ * Removes the folders of an earlier daemon's commands; `parent` has one each. What waits there to be heard by it, or to
+ * hear from it, goes on: those that run until they write, those that had not begun until they miss their file.
+ */
+export function forgetExecs(parent: string): void {
+  const folders = foldersIn(parent);
+  for (const folder of folders) rmSync(join(folder, PROCESS_FILE), { force: true });
+  for (const folder of folders) for (const name of FIFOS) wakeFifo(join(folder, name));
+  rmSync(parent, { recursive: true, force: true });
+}
+
+function foldersIn(parent: string): string[] {
+  try {
+    return readdirSync(parent).map((name) => join(parent, name));
+  } catch {
+    return [];
+  }
 }
 
 function pidFrom(stream: Socket): Promise<number | undefined> {

@@ -36,3 +36,15 @@ export function fifoWriter(path: string): Socket {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   return new Socket({ fd, readable: false, writable: true });
 }
+
+/**
+ * Lets everybody go on who waits for the other end of a named pipe to be opened: they find it closed again at once.
+ * Harmless when there is no such pipe.
+ */
+export function wakeFifo(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_NONBLOCK));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
