@@ -49,7 +49,7 @@ const ENDED_KEPT = 256;
 
 type Parts = Pick<
   EngineParts,
-  'opts' | 'machine' | 'containers' | 'events' | 'runtime' | 'spawner' | 'clock' | 'random'
+  'opts' | 'machine' | 'cgroupMoves' | 'containers' | 'events' | 'runtime' | 'spawner' | 'clock' | 'random'
 >;
 
 /** Commands in running containers. */
@@ -70,6 +70,8 @@ export class Execs {
     if (config.cmd.length === 0) throw new ShoalError('INVALID_ARGUMENT', 'No exec command specified');
     const exec: Exec = { id: randomId(this.#parts.random), container, config, started: false };
     this.#byId.set(exec.id, exec);
+    // It is started next.
+    this.#parts.cgroupMoves.expect();
     container.execs.add(exec.id);
     this.#emit(exec, `exec_create: ${config.cmd.join(' ')}`);
     return exec;

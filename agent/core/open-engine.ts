@@ -20,6 +20,7 @@ import { watchHealth } from './health.ts';
 import { tellLinked } from './links.ts';
 import { removeGroupIfEmpty } from './linux/cgroup.ts';
 import { fixHybridCgroups, readCgroupLayout, unfixHybridCgroups } from './linux/cgroup-layout.ts';
+import { CgroupMoves } from './linux/cgroup-moves.ts';
 import { closeExecRoot, openExecRoot } from './linux/exec-root.ts';
 import { ExitWatch } from './linux/exit-watch.ts';
 import { readMachine } from './linux/machine.ts';
@@ -156,6 +157,7 @@ function makeParts(
       log,
       machine,
       cgroups,
+      cgroupMoves: new CgroupMoves({ layout: cgroups }),
       state,
       containers,
       events,

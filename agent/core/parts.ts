@@ -6,6 +6,7 @@ import type { ContainerSet } from './container-set.ts';
 import type { EngineDefaults } from './defaults.ts';
 import type { EventBus } from './events.ts';
 import type { CgroupLayout } from './linux/cgroup-layout.ts';
+import type { CgroupMoves } from './linux/cgroup-moves.ts';
 import type { Machine } from './linux/machine.ts';
 import type { Runtime } from './linux/runtime.ts';
 import type { SeccompFilters } from './linux/seccomp.ts';
@@ -37,6 +38,7 @@ export interface EngineParts {
   readonly log: Log;
   readonly machine: Machine;
   readonly cgroups: CgroupLayout;
+  readonly cgroupMoves: CgroupMoves;
   readonly state: EngineState;
   readonly containers: ContainerSet;
   readonly events: EventBus;

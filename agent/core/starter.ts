@@ -31,7 +31,7 @@ const END_WAIT_MS_MAX = 10_000;
 
 export type StarterParts = Pick<
   EngineParts,
-  'opts' | 'clock' | 'log' | 'cgroups' | 'events' | 'net' | 'networks' | 'runtime' | 'volumes'
+  'opts' | 'clock' | 'log' | 'cgroups' | 'cgroupMoves' | 'events' | 'net' | 'networks' | 'runtime' | 'volumes'
 > & { readonly rootfs: Pick<EngineParts['rootfs'], 'mount' | 'logPath'> };
 
 /** Brings containers to life, and clears away what they needed while they lived. */
@@ -67,7 +67,8 @@ export class Starter implements AsyncDisposable {
   }
 
   async #startOrThrow(container: Container): Promise<void> {
-    const { runtime, rootfs, events } = this.#parts;
+    const { runtime, rootfs, events, cgroupMoves } = this.#parts;
+    cgroupMoves.expect();
     this.#settle(container);
     const { spec } = container;
     const bundle = runtime.bundle(spec.id);

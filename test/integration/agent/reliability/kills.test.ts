@@ -13,7 +13,7 @@ import { IMAGE, imageRoot, importImage } from '../../../bench/engines/image.ts';
 import { keepBuilding, keepContainers, keepPulling, type Work } from './hands.ts';
 
 /** The whole of it is SHOAL_TEST_KILLS=1000; SHOAL_TEST_SEED=n replays what kill n of a run before did. */
-const KILLS = Number(process.env['SHOAL_TEST_KILLS'] ?? 5);
+const KILLS = Number(process.env['SHOAL_TEST_KILLS'] ?? 20);
 const SEED = Number(process.env['SHOAL_TEST_SEED'] ?? 1);
 /** A daemon is killed within this of the beginning of work. */
 const LIVES_MS_MAX = 600;
