@@ -1,7 +1,6 @@
 import type { NodeIdentity } from '#agent/session/identity.ts';
 import type { ClusterEvent } from '#manager/api/events.ts';
 import { refusalOf } from '#manager/api/manager.ts';
-import type { Member } from '#manager/consensus/consensus.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
 import type { Clock } from '#proto/base/clock.ts';
@@ -76,7 +75,7 @@ export class ManagerSwitch implements AsyncDisposable {
     const manager = await startManager(opts, modules, this.#stopping.signal);
     this.#current = manager;
     this.#lock = new ManagerLock(folder.raft, { ...this.#modules, ...manager });
-    this.#watchMembers(manager);
+    this.#watchRemoval(manager);
     onStarted?.(manager, this.#dialer);
   }
 
@@ -146,21 +145,12 @@ export class ManagerSwitch implements AsyncDisposable {
   }
 
   /** A manager that is no member of its group any more is none, whatever its certificate still says. */
-  #watchMembers(manager: ManagerPart): void {
-    let wasIn = false;
-    let given = false;
-    const look = (members: readonly Member[]): void => {
-      const isIn = members.some(({ nodeId }) => nodeId === manager.nodeId);
-      // Who is told that it was removed knows of no members; a newcomer that knows of none yet knows of no cluster either.
-      const wasTold = members.length === 0 && manager.store.view().cluster !== undefined;
-      const removed = !isIn && (wasIn || wasTold);
-      wasIn = isIn;
-      if (!removed || given || this.#isLeaving) return;
-      given = true;
-      this.#turn = this.#turn.then(() => this.#giveUp(manager));
+  #watchRemoval(manager: ManagerPart): void {
+    const removed = (): void => {
+      if (!this.#isLeaving) this.#turn = this.#turn.then(() => this.#giveUp(manager));
     };
-    manager.consensus.onMembers(look);
-    look(manager.consensus.members());
+    if (manager.consensus.isRemoved()) return removed();
+    manager.consensus.onRemoved(removed);
   }
 
   /** Its group went on without it: it starts anew as whatever it is to be now. */

@@ -70,6 +70,10 @@ export interface Consensus extends AsyncDisposable {
   onLeadership(changed: (leadership: Leadership) => void): () => void;
   members(): readonly Member[];
   onMembers(changed: (members: readonly Member[]) => void): () => void;
+  /** Told once this manager is no member any more: that its removal is committed, or that others go on without it. */
+  onRemoved(removed: () => void): () => void;
+  /** Whether that is so already. */
+  isRemoved(): boolean;
   /** Leader only. Adds a manager as learner and makes it a voter once it has caught up. */
   addMember(member: Omit<Member, 'learner' | 'raftId'>): Promise<Member>;
   /** Leader only. Refuses (FAILED_PRECONDITION) when the rest would have no reachable quorum. */

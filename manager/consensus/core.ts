@@ -68,6 +68,7 @@ export class Core implements AsyncDisposable {
   #cancelTick: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
   #failed = false;
+  #toldRemoved = false;
 
   /** Opens the state, connects to the others and starts the loop. Throws what openState throws. */
   static async start(opts: CoreOpts, modules: CoreModules, port: CorePort): Promise<Core> {
@@ -335,14 +336,21 @@ export class Core implements AsyncDisposable {
     this.#transport?.setPeers(this.#history.current.peers);
     this.#roster.membersChanged();
     this.#port.post({ kind: 'members', members: this.#roster.members });
-    if (wasRemoved(this.#history.current, this.#state.self.raftId)) this.#driver.removed();
+    if (wasRemoved(this.#history.current, this.#state.self.raftId)) this.#removed();
   }
 
   /** We may never hear of our own removal: those who know no longer speak to us. Nobody can be found here any more. */
   #wasRemoved(): void {
     this.#modules.log.warn('this manager was removed from the cluster');
     this.#port.post({ kind: 'members', members: [] });
+    this.#removed();
+  }
+
+  #removed(): void {
     this.#driver.removed();
+    if (this.#toldRemoved) return;
+    this.#toldRemoved = true;
+    this.#port.post({ kind: 'removed' });
   }
 
   #tellLeadership({ term, leader, leading }: DriverLeadership): void {

@@ -48,6 +48,7 @@ export class Face implements Consensus, RotatesKey {
   readonly #started = Promise.withResolvers<void>();
   readonly #leadershipListeners = new Listeners<Leadership>();
   readonly #memberListeners = new Listeners<readonly Member[]>();
+  readonly #removedListeners = new Listeners<void>();
   readonly #proposals = new Map<number, WaitingProposal>();
   readonly #reads = new Map<number, WaitingRead>();
   readonly #requests = new Map<number, PromiseWithResolvers<unknown>>();
@@ -63,6 +64,7 @@ export class Face implements Consensus, RotatesKey {
   #held: OrderedToHost[] | undefined;
   #leadership: Leadership = { term: 0, leading: false };
   #members: readonly Member[] = [];
+  #isRemoved = false;
   #isStarted = false;
   #ended: Error | undefined;
   #stopped: Promise<void> | undefined;
@@ -125,6 +127,14 @@ export class Face implements Consensus, RotatesKey {
 
   onMembers(changed: (members: readonly Member[]) => void): () => void {
     return this.#memberListeners.add(changed);
+  }
+
+  onRemoved(removed: () => void): () => void {
+    return this.#removedListeners.add(removed);
+  }
+
+  isRemoved(): boolean {
+    return this.#isRemoved;
   }
 
   addMember(member: Omit<Member, 'learner' | 'raftId'>): Promise<Member> {
@@ -239,6 +249,9 @@ export class Face implements Consensus, RotatesKey {
       case 'members':
         this.#members = message.members;
         return this.#memberListeners.tell(message.members);
+      case 'removed':
+        this.#isRemoved = true;
+        return this.#removedListeners.tell();
       case 'take-snapshot':
         return void this.#transfer.give(this.#applied);
       case 'restore':

@@ -106,6 +106,8 @@ export type OrderedToHost =
   | { readonly kind: 'read'; readonly ids: readonly number[]; readonly index: number }
   | { readonly kind: 'leadership'; readonly leadership: Leadership }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
+  /** This manager is no member of its group any more, and never will be as who it is. */
+  | { readonly kind: 'removed' }
   | { readonly kind: 'take-snapshot' }
   /** The whole state is replaced: pieces follow as they are asked for, the last one without data. */
   | { readonly kind: 'restore'; readonly index: number };

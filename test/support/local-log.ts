@@ -128,6 +128,14 @@ export class LocalLog implements Consensus {
     return () => undefined;
   }
 
+  onRemoved(): () => void {
+    return () => undefined;
+  }
+
+  isRemoved(): boolean {
+    return false;
+  }
+
   async addMember(): Promise<Member> {
     throw new ShoalError('NOT_IMPLEMENTED', 'a local log has one member');
   }

@@ -191,6 +191,8 @@ function facesOf(inner: Consensus): Consensus {
     onLeadership: (changed) => inner.onLeadership(changed),
     members: () => inner.members(),
     onMembers: (changed) => inner.onMembers(changed),
+    onRemoved: (removed) => inner.onRemoved(removed),
+    isRemoved: () => inner.isRemoved(),
     addMember: (member) => inner.addMember(member),
     removeMember: (raftId) => inner.removeMember(raftId),
     transferLeadership: () => inner.transferLeadership(),

@@ -258,7 +258,7 @@ test('members: one that was removed knows it, is refused, and its id is never gi
   if (group.leader()?.name === 'm3') await group.resolved(group.consensus('m3').transferLeadership());
   const leader = await group.awaitLeader();
   await group.resolved(group.consensus(leader.name).removeMember(removed.raftId));
-  await group.until(() => !isMember(group, 'm3', removed.raftId), 'm3 knows');
+  await group.until(() => group.consensus('m3').isRemoved(), 'm3 knows');
   const again = await group.join('m4');
   t.true(again.raftId > removed.raftId);
   await group.write('after');
@@ -273,9 +273,23 @@ test('members: one that was removed while it was away learns it when it comes ba
   group.kill(away);
   await group.resolved((await group.awaitLeader()).consensus!.removeMember(raftId));
   await group.restart(away);
-  await group.until(() => group.consensus(away).members().length === 0, `${away} knows`);
+  await group.until(() => group.consensus(away).isRemoved(), `${away} knows`);
+  t.deepEqual(group.consensus(away).members(), []);
   await group.write('after');
   t.false(group.manager(away).journal.lines.includes('after'));
+  await group.close();
+});
+
+test('members: who was killed with all the others is a member when they are back', async (t) => {
+  const group = await Group.of(3);
+  await group.writeAll('w', 3);
+  for (const name of NAMES) group.kill(name, true);
+  await Promise.all(NAMES.map((name) => group.restart(name)));
+  await group.write('after');
+  t.deepEqual(
+    NAMES.filter((name) => group.consensus(name).isRemoved()),
+    [],
+  );
   await group.close();
 });
 
@@ -449,10 +463,3 @@ test('failure: a disk that fails otherwise stops this manager, and whoever waits
   await t.throwsAsync(consensus.propose(Buffer.from('x')), { code: 'UNAVAILABLE' });
   await group.close();
 });
-
-function isMember(group: Group, name: string, raftId: number): boolean {
-  return group
-    .consensus(name)
-    .members()
-    .some((member) => member.raftId === raftId);
-}
