@@ -156,6 +156,8 @@ export class SnapshotWriter {
   readonly #file: DiskFile;
   readonly #sealer: Sealer;
   readonly #install: () => void;
+  /** Sealed records on their way to the disk: one after the other, so that a large state leaves no garbage of its size. */
+  #scratch = Buffer.alloc(0);
   #sequence = 0;
   #at = BLOCK_BYTES;
   #unsynced = 0;
@@ -237,7 +239,9 @@ export class SnapshotWriter {
   }
 
   #record(content: Uint8Array, last: boolean): void {
-    const bytes = Buffer.alloc(Sealer.sizeOf(content.length));
+    const size = Sealer.sizeOf(content.length);
+    if (this.#scratch.length < size) this.#scratch = Buffer.alloc(size);
+    const bytes = this.#scratch.subarray(0, size);
     const label: RecordLabel = { sequence: this.#sequence, group: 0, last };
     this.#sealer.seal(bytes, 0, label, content);
     this.#file.write(bytes, this.#at);

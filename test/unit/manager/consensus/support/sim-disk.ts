@@ -145,7 +145,7 @@ export class SimDisk implements Disk {
     if (this.failure !== undefined) throw this.failure;
     const grows = Math.max(0, at + bytes.length - inode.current.length);
     if (grows > 0 && this.#usedBytes() + grows > this.roomBytes) throw withCode('ENOSPC', 'no space left');
-    inode.pending.push({ at, bytes: bytes.slice() });
+    inode.pending.push({ at, bytes: new Uint8Array(bytes) });
     inode.current = written(inode.current, { at, bytes });
   }
 
