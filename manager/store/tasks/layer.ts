@@ -97,6 +97,13 @@ export class Layer {
     if (task.nodeId !== undefined) this.#places.set(task, task);
   }
 
+  /** Takes a task out that nobody asks for any more. */
+  forget(task: Task): void {
+    this.#rows.delete(task.id);
+    this.#slots.delete(task);
+    this.#places.delete(task);
+  }
+
   /** `live`: the number of tasks of that revision in the live table. */
   countOf(revision: string, live: number): number {
     return (this.#counts.get(revision) ?? live) + (this.#more.get(revision) ?? 0);

@@ -91,18 +91,26 @@ export class TaskRows implements TaskTable {
       yield* stride.map((item) => (typeof item === 'number' ? this.#live.taskOf(item, keep) : item));
   }
 
-  /** The same as pages of a snapshot. The live table may change between one page and the next. */
+  /**
+   * The same as pages of a snapshot. The live table may change between one page and the next. A copy is used up by it:
+   * what was passed is forgotten, and nothing else is to be asked of it from then on.
+   */
   *pages(): Generator<TaskPage> {
     const writer = new PageWriter(this.#live);
-    // Of its own: what it has passed it needs to know nothing of any more.
-    const tasks = this.copy();
+    // Not a copy of a copy: that would keep all that changes meanwhile for the first one, which asks for none of it.
+    const tasks = this.#layer === undefined ? this.copy() : this;
     for (const stride of tasks.#strides()) {
       const last = stride.at(-1);
       if (last === undefined) continue;
       const page = writer.page(stride);
-      tasks.#passed = typeof last === 'number' ? tasks.#idOf(last) : last.id;
+      tasks.#pass(stride, typeof last === 'number' ? tasks.#idOf(last) : last.id);
       yield page;
     }
+  }
+
+  #pass(stride: readonly (number | Task)[], last: TaskId): void {
+    this.#passed = last;
+    for (const item of stride) if (typeof item !== 'number') this.#layer?.forget(item);
   }
 
   /** Fills an empty table from pages; finished when the generator has ended, which can be stepped with pauses. */
