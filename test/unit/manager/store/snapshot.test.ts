@@ -4,9 +4,11 @@ import type { Change } from '#manager/store/changes.ts';
 import { hashOf } from '#manager/store/hash.ts';
 import { readSnapshot, writeSnapshot } from '#manager/store/snapshot.ts';
 import type { Tables } from '#manager/store/tables.ts';
-import type { ServiceId } from '#proto/types/ids.ts';
+import { randomInt, seededRandom } from '#proto/base/random.ts';
+import type { ServiceId, TaskId } from '#proto/types/ids.ts';
+import { TaskState } from '#proto/types/states.ts';
 import { anyTransactions } from '../../../support/arbitrary-changes.ts';
-import { createTask, N1, putNode, putService, S1, Sandbox, specOf } from './fixtures.ts';
+import { createTask, N1, putNode, putService, S1, Sandbox, specOf, statusOf } from './fixtures.ts';
 
 async function bytesOf(tables: Tables, version: number): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(writeSnapshot(tables, version)));
@@ -67,6 +69,31 @@ test('snapshot: later changes don’t reach one that is being taken', async (t) 
   const rest = await Array.fromAsync(chunks);
   t.true(rest.length > 1, 'it is large enough to be interrupted');
   const restored = await readSnapshot(pieces(Buffer.concat([first, ...rest]), 1 << 20));
+  t.is(hashOf(restored.tables), before);
+});
+
+test('snapshot: tasks that change, come and go between its chunks are in it as they were', async (t) => {
+  const box = new Sandbox();
+  const count = 24_000;
+  box.apply(
+    putService(S1, specOf('web')),
+    ...Array.from({ length: count }, (_, slot) => createTask(S1, slot)),
+  );
+  const before = hashOf(box.tables);
+  const random = seededRandom(1);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of writeSnapshot(box.tables.copy(), 1)) {
+    chunks.push(chunk);
+    const ids = box.tables.tasks.byService(S1).map(({ id }) => id);
+    const some = Array.from({ length: 2_000 }, () => ids[randomInt(random, ids.length)] as TaskId);
+    const [gone, changed] = [new Set(some.slice(0, 500)), some.slice(500)];
+    const status = statusOf(TaskState.Running, `after chunk ${chunks.length}`);
+    box.apply(...changed.map((taskId) => ({ kind: 'setTaskStatus', taskId, status }) as const));
+    box.apply(...[...gone].map((id) => ({ kind: 'delete', table: 'task', id }) as const));
+    box.apply(...Array.from({ length: 500 }, (_, slot) => createTask(S1, count * chunks.length + slot)));
+  }
+  t.true(chunks.length >= 3, 'it is large enough to be interrupted');
+  const restored = await readSnapshot(pieces(Buffer.concat(chunks), 1 << 20));
   t.is(hashOf(restored.tables), before);
 });
 
