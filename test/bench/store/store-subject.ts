@@ -14,8 +14,13 @@ const UPDATES_PER_SECOND = 50_000;
 const FLOOD_MS = 5_000;
 const LOAD_MS = 15_000;
 /** As the daemon is started. */
-const FLAGS = ['--disable-warning=ExperimentalWarning', '--expose-gc', '--max-semi-space-size=16'];
-const ENV = { MALLOC_ARENA_MAX: '2' };
+const FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  '--expose-gc',
+  '--max-semi-space-size=16',
+  '--heap-growing-percent=50',
+];
+const ENV = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '262144', MALLOC_TRIM_THRESHOLD_: '1048576' };
 
 /** The store of one manager with a million tasks, its consensus and disk, in a process of its own. */
 export class StoreSubject implements Subject {
