@@ -9,6 +9,7 @@ import { floorCpuMs } from '../engines/floor.ts';
 import { IMAGE } from '../engines/image.ts';
 import { ShoalAlone } from '../engines/shoal-alone.ts';
 import { dockerCli } from '../peers/docker-cli.ts';
+import { DOCKERD } from '../peers/dockerd.ts';
 import type { Programs } from '../peers/peer.ts';
 import type { Bench, Sample } from '../subject.ts';
 
@@ -22,12 +23,7 @@ const REST_MS = 20_000;
 /** Containers on one machine without a swarm, Shoal and Docker, driven by the same client. */
 export const bench: Bench = {
   about: 'containers on one machine, beside dockerd and containerd',
-  peer: {
-    name: 'dockerd',
-    programs: ['dockerd', 'containerd', 'containerd-shim-runc-v2', 'runc'],
-    packages: ['docker.io', 'containerd', 'runc'],
-    needs: ['iptables', 'libdevmapper1.02.1', 'libsystemd0', 'libseccomp2'],
-  },
+  peer: DOCKERD,
   figures: [
     { name: 'run-true-vs-dockerd', meaning: 'docker run --rm IMAGE true', unit: 'ms', goal: 0.35 },
     { name: 'run-true-nonet-vs-dockerd', meaning: 'the same with --network none', unit: 'ms', goal: 0.3 },

@@ -6,6 +6,7 @@ import { IMAGE, OBEDIENT } from '../engines/image.ts';
 import { Services } from '../engines/services.ts';
 import { ShoalEngine } from '../engines/shoal-engine.ts';
 import { dockerCli } from '../peers/docker-cli.ts';
+import { DOCKERD } from '../peers/dockerd.ts';
 import type { Programs } from '../peers/peer.ts';
 import { untilQuiet } from '../quiet.ts';
 import type { Bench, Sample } from '../subject.ts';
@@ -20,12 +21,7 @@ const CLI_CALLS = 3;
 /** Services on a swarm of one node each, Shoal and Docker, on this machine. */
 export const bench: Bench = {
   about: 'services on a swarm of one node, beside Docker Swarm',
-  peer: {
-    name: 'dockerd',
-    programs: ['dockerd', 'containerd', 'containerd-shim-runc-v2', 'runc'],
-    packages: ['docker.io', 'containerd', 'runc'],
-    needs: ['iptables', 'libdevmapper1.02.1', 'libsystemd0', 'libseccomp2'],
-  },
+  peer: DOCKERD,
   figures: [
     figure('create-1-vs-swarm', 'service create, until its task is running', 0.5),
     figure('create-100-vs-swarm', 'service create with 100 replicas, until 100 tasks are running', 0.3),
