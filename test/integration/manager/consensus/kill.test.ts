@@ -2,7 +2,10 @@ import test from 'ava';
 import { randomInt, seededRandom } from '#proto/base/random.ts';
 import { type ManagerProcess, Managers } from './support/managers.ts';
 
-const KILLS = 25;
+/** The whole of it is SHOAL_TEST_KILLS=1000; SHOAL_TEST_SEED=n makes other moments of it. */
+const KILLS = Number(process.env['SHOAL_TEST_KILLS'] ?? 25);
+const SEED = Number(process.env['SHOAL_TEST_SEED'] ?? 20);
+const MS_MAX = 10_000 * KILLS + 60_000;
 /** Killed after up to so many acknowledgements: before, within and after snapshots. */
 const ACKED_MAX = 150;
 /** Longer than a leader's main thread may say nothing, by far. */
@@ -15,8 +18,9 @@ function missing(manager: ManagerProcess, words: readonly string[]): string[] {
 }
 
 test('killed at any moment, a manager comes back with every entry it acknowledged', async (t) => {
+  t.timeout(MS_MAX);
   await using managers = await Managers.open();
-  const random = seededRandom(20);
+  const random = seededRandom(SEED);
   const manager = await managers.add();
   await manager.start({ kind: 'bootstrap' }, LIMITS);
   for (let kill = 1; kill <= KILLS; kill += 1) {
