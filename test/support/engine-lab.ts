@@ -101,6 +101,14 @@ export class EngineLab implements AsyncDisposable {
     return { code: exitCode, ...said };
   }
 
+  /** Resolves when the container has said this; it is to be within one line. */
+  async untilSaid(id: string, text: string): Promise<void> {
+    const lines = this.engine.containers.logs(id, { stdout: true, stderr: true, follow: true });
+    for await (const { data } of lines) if (data.toString().includes(text)) return;
+    throw new Error(`container ${id} ended without saying ${text}`);
+  }
+
+  /** All that a container has said until now. */
   async said(id: string): Promise<{ out: string; err: string }> {
     const text = { stdout: '', stderr: '' };
     for await (const { stream, data } of this.engine.containers.logs(id, {

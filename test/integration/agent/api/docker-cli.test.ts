@@ -44,6 +44,18 @@ async function sh(line: string): Promise<{ code: number; out: string; err: strin
 
 const NONE = '--network none';
 
+/**
+ * Runs a command in a terminal where this is typed. It is typed once the terminal takes every character as it is: one
+ * that edits lines would keep the detach keys for itself.
+ */
+async function inTerminal(command: string, typed: string): Promise<{ code: number; out: string }> {
+  const folder = mkdtempSync(join(clientFolder, 'terminal-'));
+  writeFileSync(join(folder, 'typed'), typed);
+  writeFileSync(join(folder, 'run.sh'), `stty raw; cat ${folder}/typed > ${folder}/keys; ${command}`);
+  // Opened for both ways: whoever reads it sees no end.
+  return sh(`mkfifo ${folder}/keys; script -qec 'bash ${folder}/run.sh' /dev/null <> ${folder}/keys`);
+}
+
 test('version, info', async (t) => {
   t.regex(
     (await sh('docker version')).out,
@@ -79,10 +91,10 @@ test('run: 125, 126 and 127 with the words that say why', async (t) => {
 });
 
 test('run -it in a terminal, attach, and leaving it with the detach keys', async (t) => {
-  const typed = `(sleep 0.5; echo 'echo A$((1+1))B'; sleep 0.3; echo exit; sleep 0.5)`;
-  t.regex((await sh(`${typed} | script -qec 'docker run -it --rm ${NONE} busybox sh' /dev/null`)).out, /A2B/);
+  const typed = 'echo A$((1+1))B\nexit\n';
+  t.regex((await inTerminal(`docker run -it --rm ${NONE} busybox sh`, typed)).out, /A2B/);
   await sh(`docker run -dit --name kept ${NONE} busybox sh`);
-  await sh(`(sleep 0.5; printf '\\020\\021'; sleep 0.5) | script -qec 'docker attach kept' /dev/null`);
+  t.regex((await inTerminal('docker attach kept', '\x10\x11')).out, /read escape sequence/);
   t.is((await sh(`docker inspect -f '{{.State.Running}}' kept`)).out, 'true\n');
 });
 
@@ -141,7 +153,11 @@ test('exec: with its exit code, input, detached, in a terminal, and what is not 
 });
 
 test('pause and unpause, update, logs, events, prune', async (t) => {
-  await sh(`docker run -d --name lively ${NONE} busybox sh -c 'echo one; echo two >&2; sleep 1000'`);
+  const speaks = 'echo one; until test -f /go; do sleep 0.05; done; echo two >&2; sleep 1000';
+  await sh(`docker run -d --name lively ${NONE} busybox sh -c '${speaks}'`);
+  await lab.untilSaid('lively', 'one');
+  await sh('docker exec lively touch /go');
+  await lab.untilSaid('lively', 'two');
   t.regex(
     (await sh('docker pause lively; docker ps --filter name=lively; docker unpause lively')).out,
     /\(Paused\)/,
@@ -203,7 +219,7 @@ test('signals of the client go to the container', async (t) => {
   writeFileSync(
     script,
     `docker run --name signalled ${NONE} busybox sh -c 'trap "echo got; exit 3" TERM; echo up; while :; do sleep 0.05; done' > ${clientFolder}/out & P=$!
-for i in $(seq 200); do grep -q up ${clientFolder}/out && break; sleep 0.05; done
+for i in $(seq 2400); do grep -q up ${clientFolder}/out && break; sleep 0.05; done
 kill -TERM $P; wait $P; echo code=$?; cat ${clientFolder}/out`,
   );
   t.is((await sh(`bash ${script}`)).out, 'code=3\nup\ngot\n');

@@ -5,6 +5,7 @@ import { callApi } from '#proto/http/call.ts';
 import { Router } from '#proto/http/router.ts';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
 import { engineRoutes } from '#test/support/engine-server.ts';
+import { patience } from '#test/support/wait-for.ts';
 
 /*
  * Answers beside those that Docker Engine 27.5.1 gave (test/data/moby/machine-shapes.json: per operation how many answers
@@ -50,7 +51,7 @@ async function answer(method: string, target: string, body?: unknown): Promise<u
   const text = body === undefined ? '' : JSON.stringify(body);
   const headers = { 'content-type': 'application/json', 'content-length': String(text.length) };
   const call = { method, target, headers, body: Buffer.from(text) };
-  const result = await callApi(router, call, AbortSignal.timeout(30_000));
+  const result = await callApi(router, call, patience());
   if (result.status >= 400)
     throw new Error(`${method} ${target}: ${result.status} ${result.body.toString()}`);
   return JSON.parse(result.body.toString());

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import test from 'ava';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
+import { patience } from '#test/support/wait-for.ts';
 
 let lab: EngineLab;
 
@@ -32,7 +33,7 @@ function tarOf(folder: string, ...args: string[]): AsyncIterable<Uint8Array> {
 
 async function shell(id: string, line: string): Promise<string> {
   const { containers, execs } = lab.engine;
-  const run = execs.probe(containers.find(id), ['sh', '-c', line], 1000, AbortSignal.timeout(10_000));
+  const run = execs.probe(containers.find(id), ['sh', '-c', line], 1000, patience());
   return (await run).output;
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { EngineEvent } from '#agent/core/events.ts';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
+import { patience } from '#test/support/wait-for.ts';
 
 let lab: EngineLab;
 
@@ -16,13 +17,6 @@ test.after.always(async (t) => {
 });
 
 const TRAP = ['sh', '-c', 'trap "echo got; exit 3" TERM; echo up; while :; do sleep 0.05; done'];
-
-/** Resolves when the container has said this. */
-async function said(id: string, text: string): Promise<void> {
-  for await (const { data } of lab.engine.containers.logs(id, { stdout: true, stderr: true, follow: true }))
-    if (data.toString().includes(text)) return;
-  throw new Error(`container ${id} ended without saying ${text}`);
-}
 
 /** Actions on a container from now on, in order. */
 function watched(id: string): string[] {
@@ -38,7 +32,7 @@ test('stop: the signal first, the exit code of who heeds it, and the events in o
   const id = await lab.create({ Cmd: TRAP });
   const actions = watched(id);
   await containers.start(id);
-  await said(id, 'up');
+  await lab.untilSaid(id, 'up');
   await containers.stop(id);
   t.is(containers.summary(id).state.ExitCode, 3);
   t.deepEqual(actions, ['start', 'kill', 'die', 'stop']);
@@ -48,7 +42,7 @@ test('stop: the signal first, the exit code of who heeds it, and the events in o
 test('stop: who does not heed it is killed after the grace period', async (t) => {
   const { containers } = lab.engine;
   const id = await lab.run({ Cmd: ['sh', '-c', 'trap "" TERM; echo up; sleep 1000'] });
-  await said(id, 'up');
+  await lab.untilSaid(id, 'up');
   await containers.stop(id, { graceMs: 100 });
   t.is(containers.summary(id).state.ExitCode, 137);
 });
@@ -58,9 +52,9 @@ test('kill: another signal than the one that stops leaves it running', async (t)
   const id = await lab.run({
     Cmd: ['sh', '-c', 'trap "echo usr" USR1; echo up; while :; do sleep 0.05; done'],
   });
-  await said(id, 'up');
+  await lab.untilSaid(id, 'up');
   await containers.kill(id, 'USR1');
-  await said(id, 'usr');
+  await lab.untilSaid(id, 'usr');
   t.true(containers.summary(id).state.Running);
   await t.throwsAsync(containers.kill(id, 'NOSIG'), { message: 'invalid signal: NOSIG' });
 });
@@ -68,7 +62,7 @@ test('kill: another signal than the one that stops leaves it running', async (t)
 test('restart: a new process, the same container', async (t) => {
   const { containers } = lab.engine;
   const id = await lab.run({ Cmd: TRAP });
-  await said(id, 'up');
+  await lab.untilSaid(id, 'up');
   const before = containers.summary(id).state;
   await containers.restart(id, { graceMs: 5_000 });
   const after = containers.summary(id).state;
@@ -80,7 +74,7 @@ test('restart: a new process, the same container', async (t) => {
 test('pause: its processes stand still until they are woken; stopping it works all the same', async (t) => {
   const { containers } = lab.engine;
   const id = await lab.run({ Cmd: TRAP });
-  await said(id, 'up');
+  await lab.untilSaid(id, 'up');
   await containers.pause(id);
   t.is(containers.summary(id).state.Status, 'paused');
   await t.throwsAsync(containers.pause(id), { code: 'CONFLICT' } as object);
@@ -96,7 +90,7 @@ test('restart policy: on-failure tries as often as it says', async (t) => {
   const policy = { Name: 'on-failure', MaximumRetryCount: 2 };
   const id = await lab.run({ Cmd: ['false'] }, { RestartPolicy: policy });
   const container = containers.find(id);
-  await container.until(() => container.run.status === 'exited', AbortSignal.timeout(30_000));
+  await container.until(() => container.run.status === 'exited', patience());
   t.is(container.run.restartCount, 2);
 });
 
@@ -107,7 +101,7 @@ test('restart policy: always starts again what ends, but not what somebody stopp
   process.kill(container.run.init?.pid as number, 'SIGKILL');
   await container.until(
     () => container.run.restartCount === 1 && container.run.status === 'running',
-    AbortSignal.timeout(30_000),
+    patience(),
   );
   await containers.stop(id, { graceMs: 0 });
   t.is(container.run.status, 'exited');
@@ -164,7 +158,7 @@ test('health: what does not run is unhealthy, and starts anew with what was foun
   const Healthcheck = { Test: ['CMD', 'true'], Interval: 50_000_000 };
   const id = await lab.run({ Cmd: ['sleep', '1000'], Healthcheck });
   const container = containers.find(id);
-  await container.until(() => container.run.health?.Status === 'healthy', AbortSignal.timeout(30_000));
+  await container.until(() => container.run.health?.Status === 'healthy', patience());
   await containers.stop(id, { graceMs: 0 });
   t.is(containers.summary(id).state.Health?.Status, 'unhealthy');
   await containers.start(id);
@@ -177,7 +171,7 @@ test('kill: a container that waits for its next start is not started again', asy
   const policy = { RestartPolicy: { Name: 'always' } };
   const id = await lab.run({ Cmd: ['false'] }, policy);
   const container = containers.find(id);
-  await container.until(() => container.run.status === 'restarting', AbortSignal.timeout(30_000));
+  await container.until(() => container.run.status === 'restarting', patience());
   await containers.kill(id, '');
   t.is(container.run.status, 'exited');
   await containers.remove(id);
@@ -207,15 +201,17 @@ test('rename: the new name finds it, the old one is free again', async (t) => {
 
 test('health: starting, healthy, unhealthy, as its command says', async (t) => {
   const { containers, execs } = lab.engine;
+  const told = 'until test -f /bad -o -f /ok; do sleep 0.02; done';
   const Healthcheck = {
-    Test: ['CMD-SHELL', 'test -f /ok || (echo bad; exit 1)'],
+    Test: ['CMD-SHELL', `${told}; test -f /ok || (echo bad; exit 1)`],
     Interval: 50_000_000,
     Retries: 2,
   };
   const id = await lab.run({ Cmd: ['sleep', '1000'], Healthcheck });
   const container = containers.find(id);
   t.is(container.run.health?.Status, 'starting');
-  const signal = AbortSignal.timeout(30_000);
+  const signal = patience();
+  await execs.probe(container, ['touch', '/bad'], 0, signal);
   await containers.becameUnhealthy(id, signal);
   t.is(container.run.health?.Log.at(-1)?.Output, 'bad\n');
   await t.throwsAsync(containers.healthy(id, signal), { message: /unhealthy/ });
@@ -234,7 +230,7 @@ test('health: a check that hangs is killed and counts as a failure', async (t) =
     Retries: 1,
   };
   const id = await lab.run({ Cmd: ['sleep', '1000'], Healthcheck });
-  await containers.becameUnhealthy(id, AbortSignal.timeout(30_000));
+  await containers.becameUnhealthy(id, patience());
   t.regex(containers.find(id).run.health?.Log.at(-1)?.Output ?? '', /exceeded timeout \(100ms\)/);
 });
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { formatPlatform, HOST_PLATFORM } from '#agent/core/image/platform.ts';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
+import { patience } from '#test/support/wait-for.ts';
 
 let lab: EngineLab;
 
@@ -122,7 +123,7 @@ test('run: namespaces of the machine or of another container', async (t) => {
     lab.engine.containers.find(other),
     ['sh', '-c', 'echo seen > /dev/shm/f'],
     100,
-    AbortSignal.timeout(10_000),
+    patience(),
   );
   t.is((await lab.shell('cat /dev/shm/f', {}, { IpcMode: join })).out, 'seen\n');
   t.regex((await lab.shell('[ $$ -gt 1 ] && echo host', {}, { PidMode: 'host' })).out, /host/);

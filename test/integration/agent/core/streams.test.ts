@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { Attachment } from '#agent/core/io.ts';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
+import { patience } from '#test/support/wait-for.ts';
 
 let lab: EngineLab;
 
@@ -78,7 +79,13 @@ test('attach: a client that does not read can not keep a container from being ki
 
 test('terminal: it is one, has the size it was given, and what is typed shows', async (t) => {
   const { containers } = lab.engine;
-  const id = await lab.create({ Cmd: ['sh', '-c', 'tty; read line; stty size'], Tty: true, OpenStdin: true });
+  // The size comes by another way than what is typed, and neither waits for the other.
+  const sized = 'until stty size 2>/dev/null | grep -x "33 77"; do sleep 0.05; done';
+  const id = await lab.create({
+    Cmd: ['sh', '-c', `tty; read line; ${sized}`],
+    Tty: true,
+    OpenStdin: true,
+  });
   const attachment = containers.attach(id);
   await containers.start(id);
   containers.resize(id, 33, 77);
@@ -94,7 +101,7 @@ test('exec: output, exit code, environment, folder and user', async (t) => {
   const { containers, execs } = lab.engine;
   const id = await lab.run({ Cmd: ['sleep', '1000'], Env: ['OF=container'] });
   const container = containers.find(id);
-  const run = (cmd: string[]) => execs.probe(container, cmd, 1000, AbortSignal.timeout(10_000));
+  const run = (cmd: string[]) => execs.probe(container, cmd, 1000, patience());
   t.deepEqual(await run(['sh', '-c', 'echo $OF; exit 9']), { exitCode: 9, output: 'container\n' });
   const exec = execs.create(id, {
     cmd: ['sh', '-c', 'echo $Q; pwd; id -un'],
