@@ -42,6 +42,8 @@ async function replay(seed: number, { members }: SimArgs): Promise<number> {
 }
 
 async function work({ args, worker }: Share): Promise<void> {
+  // Errors are made by the thousand, and how they came about is for who replays one.
+  Error.stackTraceLimit = 3;
   const { from, seeds, members, workers } = args;
   for (let seed = from + worker; seed < from + seeds; seed += workers)
     parentPort?.postMessage(await simulate({ seed, members }));

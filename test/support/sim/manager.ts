@@ -119,6 +119,7 @@ export class SimManager {
       const consensus = await this.#open(life);
       if (life.gone) return;
       const bad = this.#opts.bug.consensus?.(consensus) ?? consensus;
+      this.#start = undefined;
       life.store = this.#openStore(life, bad);
       const { self, term } = await consensus.status();
       this.raftId = self.raftId;
@@ -222,8 +223,8 @@ export class SimManager {
 
   /** A manager whose first start came to nothing tries that again. */
   #startOpts({ disk }: Life): StartOpts {
-    const isRestart = this.#start === undefined || hasRaftState(disk, STATE_DIR);
-    return isRestart ? { kind: 'restart' } : (this.#start as StartOpts);
+    if (this.#start === undefined || hasRaftState(disk, STATE_DIR)) return { kind: 'restart' };
+    return this.#start;
   }
 
   #coreModules(life: Life) {

@@ -159,7 +159,9 @@ export class SimNetwork {
     )
       return this.#lost(from, message);
     const sent = message.type === MessageType.Snap ? this.#tellOnce(from, to, message) : () => undefined;
-    time.after(0, () => this.#take(from, to, message, sent), to.owner);
+    const take = (): void => this.#take(from, to, message, sent);
+    if (to.owner.heldUntilMs > time.nowMs) time.after(0, take, to.owner);
+    else take();
   }
 
   /** What became of a snapshot is told to its sender, whoever ends it. */

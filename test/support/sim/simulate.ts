@@ -181,6 +181,7 @@ function limitsOf(random: Random) {
     logEntriesForSlowFollowers: randomInt(random, 20),
     segmentBytes: (randomInt(random, 2) === 0 ? 32 : 64) * 1024,
     requestTimeoutMs: 3000,
+    logMemoryBytes: 2 ** (8 + randomInt(random, 10)),
   };
 }
 
