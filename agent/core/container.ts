@@ -10,6 +10,14 @@ interface Waiter {
   readonly resolve: (exit: ContainerExit) => void;
 }
 
+/** Where a container is remembered; see state.ts for what that means. */
+export interface ContainerMemory {
+  /** `spec` is absent where it has not changed. */
+  write(spec: ContainerSpec | undefined, run: ContainerRun): void;
+  committed(): Promise<void>;
+  commit(): void;
+}
+
 /** One container in the memory of the engine: what it is, how it is, and who waits for it. */
 export class Container {
   /** Starting, stopping, removing …: one at a time. */
@@ -27,16 +35,16 @@ export class Container {
   lastRestartDelayMs = 0;
   readonly #waiters = new Set<Waiter>();
   readonly #changed = new Set<() => void>();
-  readonly #persist: (spec: ContainerSpec | undefined, run: ContainerRun) => void;
+  readonly #memory: ContainerMemory;
 
   constructor(
     record: { spec: ContainerSpec; run: ContainerRun },
-    modules: { io: ContainerIo; persist: (spec: ContainerSpec | undefined, run: ContainerRun) => void },
+    modules: { io: ContainerIo; memory: ContainerMemory },
   ) {
     this.#spec = record.spec;
     this.#run = record.run;
     this.io = modules.io;
-    this.#persist = modules.persist;
+    this.#memory = modules.memory;
   }
 
   get id(): string {
@@ -68,7 +76,8 @@ export class Container {
   /** Changes what it is; on disk when this returns. */
   updateSpec(change: Partial<ContainerSpec>): void {
     this.#spec = { ...this.#spec, ...change };
-    this.#persist(this.#spec, this.#run);
+    this.#memory.write(this.#spec, this.#run);
+    this.#memory.commit();
   }
 
   /** Changes how it is; on disk when this returns. */
@@ -77,8 +86,16 @@ export class Container {
   }
 
   replaceRun(run: ContainerRun): void {
-    this.#persist(undefined, run);
+    this.#memory.write(undefined, run);
+    this.#memory.commit();
     this.noteRun(run);
+  }
+
+  /** As `replaceRun`, but on disk only when it resolves; the next daemon finds it from the call on. */
+  writeRun(run: ContainerRun): Promise<void> {
+    this.#memory.write(undefined, run);
+    this.noteRun(run);
+    return this.#memory.committed();
   }
 
   /** As `replaceRun`, in memory alone: for what a crash may undo. */

@@ -82,9 +82,13 @@ export class Creator {
       { spec, run },
       {
         io: new ContainerIo({ stdinOnce: spec.config.StdinOnce ?? false }),
-        persist: (changed, next) => {
-          if (changed) state.putContainer(changed, next);
-          else state.putRun(spec.id, next);
+        memory: {
+          write: (changed, next) => {
+            if (changed) state.putContainer(changed, next);
+            else state.putRun(spec.id, next);
+          },
+          committed: () => state.committed(),
+          commit: () => state.commit(),
         },
       },
     );
@@ -163,7 +167,9 @@ export class Creator {
     try {
       await this.#copyUp(spec, mounts);
       state.putContainer(spec, NEW_RUN);
+      await state.committed();
     } catch (error) {
+      state.deleteContainer(spec.id);
       await rootfs.remove(spec.id, spec.imageId);
       throw error;
     }

@@ -103,7 +103,7 @@ export class Exits implements Disposable {
     // Noted before the exit file goes: a crash in between finds the one or the other. What goes now
     // in any case need not be.
     if (container.spec.hostConfig.AutoRemove) container.noteRun(after);
-    else container.replaceRun(after);
+    else await container.writeRun(after);
     await starter.clear(container, sandbox);
     this.#modules.onEnded(container);
     container.io.finish();

@@ -40,6 +40,7 @@ export class Remover implements AsyncDisposable {
     if (volumes) for (const { name, anonymous } of mounts) if (name && anonymous) this.#removeVolume(name);
     // From here on it is gone, and what is left of its files is nobody's: a crash leaves them to the next engine.
     state.deleteContainer(id);
+    await state.committed();
     emitContainer(events, container, 'destroy');
     container.notifyRemoved();
     this.#inBackground(rootfs.remove(id, imageId));

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type FailureCode, messageOf, ShoalError } from '#proto/base/errors.ts';
@@ -17,7 +17,7 @@ import { isAlive, signalPid } from './linux/process.ts';
 import type { Supervised } from './linux/runtime.ts';
 import { RuntimeFailure } from './linux/runtime-failure.ts';
 import { logOptions } from './logs/options.ts';
-import { needsSandbox } from './namespaces.ts';
+import { needsSandbox, userNamespaceOf } from './namespaces.ts';
 import type { LocalNetworks } from './networks.ts';
 import type { EngineParts } from './parts.ts';
 import { publishedPorts } from './ports.ts';
@@ -74,15 +74,17 @@ export class Starter implements AsyncDisposable {
     const bundle = runtime.bundle(spec.id);
     if (existsSync(bundle)) runtime.forget(spec.id);
     mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o700 });
+    const users = userNamespaceOf(spec, this.#parts);
+    if (users) letIn(bundle, users.root.gid);
     for (const { name } of spec.mounts) if (name !== undefined) this.#parts.volumes.use(name, spec.id);
     const sandbox = needsSandbox(spec) ? await this.#openSandbox(spec) : undefined;
-    rootfs.mount(spec.id, spec.imageId, join(bundle, 'rootfs'));
+    rootfs.mount(spec.id, spec.imageId, join(bundle, 'rootfs'), users);
     await this.#bundles.write(spec, sandbox);
     const supervised = await runtime.create(this.#supervision(spec));
     // Its mount namespace keeps the file system; without this every mount of the machine slows later starts.
     unmountIfMounted(join(bundle, 'rootfs'));
     if (container.io.isWanted) container.io.connect(runtime.attachPath(spec.id));
-    this.#noteRunning(container, supervised, sandbox);
+    await this.#noteRunning(container, supervised, sandbox);
     runtime.start(spec.id);
     emitContainer(events, container, 'start');
   }
@@ -116,9 +118,13 @@ export class Starter implements AsyncDisposable {
   }
 
   /** On disk before the process is let go: a crash in between is finished when the engine comes back. */
-  #noteRunning(container: Container, { init, conmon }: Supervised, sandbox: Sandbox | undefined): void {
+  #noteRunning(
+    container: Container,
+    { init, conmon }: Supervised,
+    sandbox: Sandbox | undefined,
+  ): Promise<void> {
     const { health, sandbox: _before, ...run } = container.run;
-    container.replaceRun({
+    return container.writeRun({
       ...run,
       // What earlier checks found stays to be read.
       ...(health ? { health: { ...STARTING, Log: health.Log } } : {}),
@@ -139,7 +145,9 @@ export class Starter implements AsyncDisposable {
     await this.#closer.closed(spec.id);
     for (const { networkId } of Object.values(spec.endpoints))
       await networks.ensure(networks.find(networkId));
-    const sandbox = await net.openSandbox(sandboxRequest(spec, this.#parts));
+    using made = await userNamespaceOf(spec, this.#parts)?.newNetwork(this.#parts.spawner);
+    const request = sandboxRequest(spec, this.#parts);
+    const sandbox = await net.openSandbox(made ? { ...request, namespace: made.path } : request);
     for (const { networkId } of sandbox.attachments) this.#networkEvent('connect', networkId, spec.id);
     return sandbox;
   }
@@ -210,6 +218,12 @@ export class Starter implements AsyncDisposable {
       await clock.sleep(1);
     }
   }
+}
+
+/** The first process of a container in a user namespace goes through its bundle as that one's root. */
+function letIn(bundle: string, gid: number): void {
+  chownSync(bundle, 0, gid);
+  chmodSync(bundle, 0o710);
 }
 
 /** What the data plane is to make for a container. */

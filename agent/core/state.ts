@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { GroupCommit } from './group-commit.ts';
 import { tryLockFile } from './linux/lock.ts';
 import type { ContainerRun, ContainerSpec } from './record.ts';
 
-/** Rows of JSON by id. */
+/** Rows of JSON by id. Every write is on disk when its call returns. */
 export interface JsonTable<T> {
   put(id: string, value: T): void;
   get(id: string): T | undefined;
@@ -21,8 +22,9 @@ const SCHEMA = `
 `;
 
 /**
- * What the engine remembers across restarts: one SQLite file. Every write is on disk when its call returns; calls are
- * synchronous and small.
+ * What the engine remembers across restarts: one SQLite file; calls are synchronous and small. What was written about
+ * containers is known to the next daemon when the call returns, however this one ends. The end of the machine it
+ * survives once `committed` has resolved: containers that start at the same moment share one wait for the disk.
  */
 export class EngineState implements Disposable {
   readonly networks: JsonTable<unknown>;
@@ -33,6 +35,7 @@ export class EngineState implements Disposable {
   readonly facts: JsonTable<unknown>;
   readonly #database: DatabaseSync;
   readonly #lock: Disposable;
+  readonly #commits: GroupCommit;
   readonly #putContainer: StatementSync;
   readonly #putRun: StatementSync;
   readonly #deleteContainer: StatementSync;
@@ -41,9 +44,12 @@ export class EngineState implements Disposable {
   constructor(opts: { folder: string }) {
     mkdirSync(opts.folder, { recursive: true, mode: 0o700 });
     this.#lock = tryLockFile(join(opts.folder, 'lock'));
-    this.#database = new DatabaseSync(join(opts.folder, 'engine.db'));
-    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    const file = join(opts.folder, 'engine.db');
+    this.#database = new DatabaseSync(file);
+    // NORMAL appends to the log and leaves the wait for the disk to us.
+    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
     this.#database.exec(SCHEMA);
+    this.#commits = new GroupCommit({ file: `${file}-wal` });
     this.networks = this.#table('networks');
     this.volumes = this.#table('volumes');
     this.tasks = this.#table('tasks');
@@ -55,14 +61,27 @@ export class EngineState implements Disposable {
 
   putContainer(spec: ContainerSpec, run: ContainerRun): void {
     this.#putContainer.run(spec.id, JSON.stringify(spec), JSON.stringify(run));
+    this.#commits.wrote();
   }
 
   putRun(id: string, run: ContainerRun): void {
     this.#putRun.run(JSON.stringify(run), id);
+    this.#commits.wrote();
   }
 
   deleteContainer(id: string): void {
     this.#deleteContainer.run(id);
+    this.#commits.wrote();
+  }
+
+  /** Resolves when all that was written before is on disk. */
+  committed(): Promise<void> {
+    return this.#commits.committed();
+  }
+
+  /** The same before it returns. */
+  commit(): void {
+    this.#commits.commit();
   }
 
   containers(): { spec: ContainerSpec; run: ContainerRun }[] {
@@ -73,6 +92,7 @@ export class EngineState implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#commits[Symbol.dispose]();
     this.#database.close();
     this.#lock[Symbol.dispose]();
   }
@@ -83,10 +103,16 @@ export class EngineState implements Disposable {
     const all = this.#database.prepare(`SELECT json FROM ${name}`);
     const remove = this.#database.prepare(`DELETE FROM ${name} WHERE id = ?`);
     return {
-      put: (id, value) => void put.run(id, JSON.stringify(value)),
+      put: (id, value) => {
+        put.run(id, JSON.stringify(value));
+        this.#commits.commit();
+      },
       get: (id) => parsedRow(get.get(id)),
       all: () => all.all().map(parsedRow),
-      delete: (id) => void remove.run(id),
+      delete: (id) => {
+        remove.run(id);
+        this.#commits.commit();
+      },
     };
   }
 }

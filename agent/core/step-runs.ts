@@ -1,7 +1,7 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Step, StepResult, StepRunner } from './build/step-runner.ts';
 import { BundleWriter } from './bundle.ts';
-import { Container } from './container.ts';
+import { Container, type ContainerMemory } from './container.ts';
 import { EventBus } from './events.ts';
 import { ContainerIo } from './io.ts';
 import { readExit } from './linux/exit-watch.ts';
@@ -15,6 +15,11 @@ import { Starter } from './starter.ts';
 const SIGKILL = 9;
 /** conmon writes the exit code right before it ends, which is when its output ends. */
 const EXIT_CODE_TRIES_MAX = 2_000;
+const FORGETFUL: ContainerMemory = {
+  write: () => undefined,
+  committed: () => Promise.resolve(),
+  commit: () => undefined,
+};
 
 /** Runs the commands of builds as containers that nobody lists and nothing remembers. */
 export class StepRuns implements StepRunner {
@@ -60,7 +65,7 @@ export class StepRuns implements StepRunner {
 
   #container(step: Step): Container {
     const io = new ContainerIo({ stdinOnce: false });
-    return new Container({ spec: this.#spec(step), run: NEW_RUN }, { io, persist: () => undefined });
+    return new Container({ spec: this.#spec(step), run: NEW_RUN }, { io, memory: FORGETFUL });
   }
 
   #spec(step: Step): ContainerSpec {

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import test from 'ava';
 import { Container } from '#agent/core/container.ts';
 import { ContainerSet } from '#agent/core/container-set.ts';
@@ -8,7 +9,7 @@ import type { EngineDefaults } from '#agent/core/defaults.ts';
 import { EventBus } from '#agent/core/events.ts';
 import { ContainerIo } from '#agent/core/io.ts';
 import { LocalNetworks } from '#agent/core/networks.ts';
-import { type ContainerSpec, NEW_RUN } from '#agent/core/record.ts';
+import { type ContainerRun, type ContainerSpec, NEW_RUN } from '#agent/core/record.ts';
 import { EngineState } from '#agent/core/state.ts';
 import { LocalVolumes } from '#agent/core/volumes.ts';
 import { systemClock } from '#proto/base/clock.ts';
@@ -23,13 +24,17 @@ test.beforeEach(() => {
 
 test.afterEach.always(() => rmSync(folder, { recursive: true }));
 
+const noop = (): void => undefined;
 const ids = (letter: string) => letter.repeat(64);
 
 function containerOf(id: string, name: string): Container {
   const spec = { id, name, config: { Image: 'x', Labels: {} }, hostConfig: {} } as unknown as ContainerSpec;
   return new Container(
     { spec, run: NEW_RUN },
-    { io: new ContainerIo({ stdinOnce: false }), persist: () => undefined },
+    {
+      io: new ContainerIo({ stdinOnce: false }),
+      memory: { write: noop, committed: async () => undefined, commit: noop },
+    },
   );
 }
 
@@ -319,3 +324,20 @@ test.serial('volumes: made once, kept while they are used, gone with their data'
   });
   t.throws(() => volumes.create({ name: 'a b' }), { message: /includes invalid characters/ });
 });
+
+test.serial(
+  'state: what was written is found by the next daemon, and committed for all who wait for it',
+  async (t) => {
+    using state = new EngineState({ folder });
+    const { spec } = containerOf(ids('a'), 'one');
+    state.putContainer(spec, NEW_RUN);
+    const waiting = [state.committed()];
+    state.putRun(spec.id, { ...NEW_RUN, exitCode: 7 });
+    waiting.push(state.committed(), state.committed());
+    const seen = new DatabaseSync(join(folder, 'engine.db'), { readOnly: true });
+    const [row] = seen.prepare('SELECT run FROM containers').all();
+    seen.close();
+    t.is((JSON.parse(String(row?.['run'])) as ContainerRun).exitCode, 7);
+    await t.notThrowsAsync(Promise.all(waiting));
+  },
+);
