@@ -14,6 +14,9 @@ export interface LoadReport {
   readonly by: Readonly<Record<string, number>>;
 }
 
+/** An answer that is to come may take so long; who expects none waits shorter. */
+const ANSWER_MS_MAX = 60_000;
+
 const verbs = { serve, ask, askUdp, askDns, startLoad, stopLoad, reset };
 export type Verbs = typeof verbs;
 
@@ -51,7 +54,7 @@ interface AskOpts {
 function ask(host: string, port: number, opts: AskOpts = {}): Promise<string> {
   return new Promise((resolve) => {
     const request = http.get(
-      { host, port, agent: false, timeout: opts.timeoutMs ?? 2_000, ...localPort(opts) },
+      { host, port, agent: false, timeout: opts.timeoutMs ?? ANSWER_MS_MAX, ...localPort(opts) },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -68,7 +71,7 @@ function localPort(opts: AskOpts): { localPort?: number } {
 }
 
 /** The answer to one datagram, from a fresh port unless one is named. */
-function askUdp(host: string, port: number, timeoutMs = 1_000, from = 0): Promise<string> {
+function askUdp(host: string, port: number, timeoutMs = ANSWER_MS_MAX, from = 0): Promise<string> {
   return new Promise((resolve) => {
     const socket = dgram.createSocket('udp4');
     const finish = (answer: string): void => {
@@ -102,7 +105,7 @@ function askDns(name: string, type: 'A' | 'AAAA' | 'PTR', transport: 'udp' | 'tc
       const socket = net.connect(53, '127.0.0.11', () => {
         socket.write(Buffer.concat([Buffer.from([query.length >> 8, query.length & 255]), query]));
       });
-      socket.setTimeout(2_000, () => fail(new Error('silence')));
+      socket.setTimeout(ANSWER_MS_MAX, () => fail(new Error('silence')));
       socket.on('error', fail);
       socket.on('data', (chunk: Buffer) => {
         resolve(shown(chunk.subarray(2)));
@@ -120,17 +123,21 @@ function askDns(name: string, type: 'A' | 'AAAA' | 'PTR', transport: 'udp' | 'tc
   });
 }
 
-let loading: { stop: boolean; done: Promise<LoadReport> } | undefined;
+interface Load {
+  stopAt: number;
+  done: Promise<LoadReport>;
+}
+
+let loading: Load | undefined;
 
 /** Asks again and again, each time by a new connection, from a few clients at once, until told to stop. */
 function startLoad(host: string, port: number, clients: number): void {
-  const load = { stop: false, done: Promise.resolve() as Promise<unknown> as Promise<LoadReport> };
+  let answered = 0;
   const failed: string[] = [];
   const by: Record<string, number> = {};
-  const client = async (): Promise<number> => {
-    let answered = 0;
-    while (!load.stop) {
-      const answer = await ask(host, port, { timeoutMs: 5_000 });
+  const client = async (load: Load): Promise<void> => {
+    while (answered < load.stopAt) {
+      const answer = await ask(host, port);
       const [name, ...rest] = answer.split(' ');
       if (rest.length === 0) failed.push(answer);
       else by[name as string] = (by[name as string] ?? 0) + 1;
@@ -138,19 +145,16 @@ function startLoad(host: string, port: number, clients: number): void {
       // Bounded: the machine is shared.
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
-    return answered;
   };
-  load.done = Promise.all(Array.from({ length: clients }, client)).then((counts) => ({
-    answered: counts.reduce((sum, count) => sum + count, 0),
-    failed,
-    by,
-  }));
-  loading = load;
+  loading = { stopAt: Number.POSITIVE_INFINITY, done: Promise.resolve({ answered, failed, by }) };
+  const all = Array.from({ length: clients }, () => client(loading as Load));
+  loading.done = Promise.all(all).then(() => ({ answered, failed, by }));
 }
 
-async function stopLoad(): Promise<LoadReport> {
+/** Stops as soon as so many have been answered. */
+async function stopLoad(atLeast = 0): Promise<LoadReport> {
   if (loading === undefined) throw new Error('there is no load');
-  loading.stop = true;
+  loading.stopAt = atLeast;
   return await loading.done;
 }
 

@@ -2,6 +2,7 @@ import test from 'ava';
 import { Cluster, lanAddress } from '#test/support/net/cluster.ts';
 import type { Remote } from '#test/support/net/remote.ts';
 import { startTask, type Task, Topology, tellAll } from '#test/support/net/topology.ts';
+import { waitFor } from '#test/support/wait-for.ts';
 
 /*
  * What a cluster's network promises, on three nodes: the same list as the facts were measured with. The tests of this
@@ -84,14 +85,6 @@ function sorted(...answers: readonly string[]): string {
   return [...answers].sort().join(', ');
 }
 
-/** The kernel ends namespaces, and what is in them, a moment after the last that holds them. */
-async function until(isSo: () => boolean): Promise<void> {
-  for (let tries = 0; !isSo(); tries++) {
-    if (tries > 500) throw new Error('it never came');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 test.serial(
   'a virtual address spreads evenly over tasks here and elsewhere, and keeps the client',
   async (t) => {
@@ -172,7 +165,7 @@ test.serial(
 );
 
 test.serial('a virtual address answers ping', (t) => {
-  t.regex(topology.run(client.sandbox.netnsPath, `busybox ping -c 1 -W 1 ${VIP}`), / 0% packet loss/);
+  t.regex(topology.run(client.sandbox.netnsPath, `busybox ping -c 1 -W 30 ${VIP}`), / 0% packet loss/);
 });
 
 test.serial('a service without a task is refused at once', async (t) => {
@@ -215,17 +208,17 @@ test.serial(
     topology.run(topology.ext, `ip route add 10.0.1.0/24 via ${lanAddress(2)}`);
     t.is(await get(ext, tasks.h2c1.sandbox.meshAddr as string, 80, short), SILENCE);
     t.not(await get(ext, '10.0.1.21', 80, short), 'h2c1 10.90.0.100');
-    t.is(await get(tasks.h1c1.web, '10.0.1.99', 80, short), 'ENETUNREACH');
+    t.is(await get(tasks.h1c1.web, '10.0.1.99', 80), 'ENETUNREACH');
   },
 );
 
 test.serial('isolation: a forged source is dropped', (t) => {
   const { netnsPath } = tasks.h1c1.sandbox;
-  const ping = (source: string): string =>
-    topology.run(netnsPath, `busybox ping -c 1 -W 1 -I ${source} 10.0.1.12`);
+  const ping = (source: string, seconds: number): string =>
+    topology.run(netnsPath, `busybox ping -c 1 -W ${seconds} -I ${source} 10.0.1.12`);
   topology.run(netnsPath, 'ip addr add 10.0.1.77/32 dev eth0');
-  t.regex(ping('10.0.1.11'), / 0% packet loss/);
-  t.throws(() => ping('10.0.1.77'));
+  t.regex(ping('10.0.1.11', 30), / 0% packet loss/);
+  t.throws(() => ping('10.0.1.77', 1));
   topology.run(netnsPath, 'ip addr del 10.0.1.77/32 dev eth0');
 });
 
@@ -249,7 +242,8 @@ test.serial('two networks with one subnet on one node do not see each other', as
   t.false(topology.run(topology.node(1).netns, `ls ${topology.node(1).execRoot}/netns`).includes('net-net2'));
   const link = `g${twin.sandbox.containerId.slice(0, 12)}`;
   await twin.web.end('SIGKILL');
-  await until(() => !topology.run(topology.node(1).netns, 'ip -o link').includes(link));
+  // The kernel ends namespaces, and what is in them, a moment after the last that holds them.
+  await waitFor('its link is gone', () => !topology.run(topology.node(1).netns, 'ip -o link').includes(link));
 });
 
 test.serial(
@@ -347,9 +341,9 @@ test.serial('a task that leaves the balancing and drains loses no request', asyn
     await balanceTo('web', [tasks.h1c1, tasks.h2c1, tasks.h3c1]);
   }
   for (const remote of [client.web, ext]) {
-    const report = await remote.call<{ answered: number; failed: string[] }>('stopLoad');
+    const report = await remote.call<{ answered: number; failed: string[] }>('stopLoad', 50);
     t.deepEqual(report.failed, []);
-    t.true(report.answered > 50);
+    t.true(report.answered >= 50);
   }
 });
 
@@ -366,9 +360,9 @@ for (const how of ['dispose', 'kill'] as const) {
       t.is(await client.web.call('askDns', 'web', 'A', 'udp'), VIP, 'before any manager has spoken');
       await tellAll(topology, cluster);
       for (const remote of [client.web, ext]) {
-        const report = await remote.call<{ answered: number; failed: string[] }>('stopLoad');
+        const report = await remote.call<{ answered: number; failed: string[] }>('stopLoad', 20);
         t.deepEqual(report.failed, []);
-        t.true(report.answered > 20);
+        t.true(report.answered >= 20);
       }
       t.deepEqual(await topology.node(1).driver.call('warnings'), []);
     },
@@ -377,7 +371,7 @@ for (const how of ['dispose', 'kill'] as const) {
 
 test.serial('a UDP client that keeps its port goes on to another task when its own leaves', async (t) => {
   await balanceTo('web', [tasks.h2c1]);
-  const ask = (): Promise<string> => client.web.call('askUdp', VIP, 80, 1_000, 41_000);
+  const ask = (): Promise<string> => client.web.call('askUdp', VIP, 80, undefined, 41_000);
   t.is(await ask(), 'h2c1 10.0.1.13');
   await balanceTo('web', [tasks.h3c1]);
   t.is(await ask(), 'h3c1 10.0.1.13');

@@ -180,7 +180,7 @@ test.serial(
     t.is(await get(a.web, '172.18.0.2', 80, SHORT), 'silence');
     t.is(await get(a.web, '10.90.0.100', 9_000), 'outside 10.90.0.1');
     t.is(await get(c.web, '172.19.0.3', 80), 'd 172.19.0.2');
-    t.is(await get(c.web, '10.90.0.100', 9_000, SHORT), 'ENETUNREACH');
+    t.is(await get(c.web, '10.90.0.100', 9_000), 'ENETUNREACH');
     topology.run(c.sandbox.netnsPath, 'ip route add default via 172.19.0.1');
     t.is(await get(c.web, '10.90.0.100', 9_000, SHORT), 'silence', 'a route of its own is no way out');
     topology.run(topology.ext, `ip route replace 172.17.0.0/16 via ${lanAddress(1)}`);
@@ -238,9 +238,9 @@ test.serial(
       ['6', '6', '7'].map((digit, i) => start(`six-${i}`, digit.repeat(64))),
     );
     if (!first || !second || !other) return t.fail();
-    const pings = (from: Container, to: string): boolean => {
+    const pings = (from: Container, to: string, seconds = 30): boolean => {
       try {
-        topology.run(from.sandbox.netnsPath, `busybox ping6 -c 1 -W 2 ${to}`);
+        topology.run(from.sandbox.netnsPath, `busybox ping6 -c 1 -W ${seconds} ${to}`);
         return true;
       } catch {
         return false;
@@ -250,7 +250,7 @@ test.serial(
       sandbox.attachments[0]?.ipv6?.address.split('/')[0] ?? '';
     t.true(pings(first, addressOf(second)));
     t.true(pings(first, 'fd00:6::1'));
-    t.false(pings(first, addressOf(other)));
+    t.false(pings(first, addressOf(other), 1));
     topology.run(node.netns, 'ip addr add fd00:90::1/64 dev eth0 nodad');
     topology.run(topology.ext, 'ip addr add fd00:90::2/64 dev eth0 nodad');
     t.true(pings(first, 'fd00:90::2'));
@@ -359,7 +359,7 @@ test.serial('a link that somebody took away is made again with everything in the
   const node = topology.node(1);
   const a = await start('a', OTHER.id);
   topology.run(node.netns, `ip link del v${a.sandbox.containerId.slice(0, 10)}-0`);
-  t.is(await get(host, '172.18.0.2', 80, SHORT), 'silence');
+  t.notRegex(await get(host, '172.18.0.2', 80, SHORT), /^a /);
   await node.restart('dispose', [a.sandbox]);
   t.is(await get(host, '172.18.0.2', 80), 'a 172.18.0.1');
   t.is(await a.web.call('askDns', 'a', 'A', 'udp'), '172.18.0.2');

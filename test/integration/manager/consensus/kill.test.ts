@@ -43,13 +43,9 @@ test('the leader is killed again and again: another takes over with every entry 
   await first.until(() => first.leadership.leading);
   for (let more = 0; more < 2; more += 1) await join(managers, first);
   for (let round = 0; round < 4; round += 1) {
-    const leader = await leaderOf(managers);
-    const enough = leader.acked.length + 50;
-    leader.tell({ do: 'write', prefix: `r${round}-` });
-    await leader.until(() => leader.acked.length >= enough);
+    const leader = await writing(managers, `r${round}-`, 50);
     await leader.kill();
-    const next = await leaderOf(managers);
-    const words = await next.ask<string[]>({ do: 'list' }, 'words');
+    const words = await wordsOf(managers);
     for (const manager of managers.all) t.deepEqual(missing(manager, words), [], `round ${round}`);
     await leader.start({ kind: 'restart' }, LIMITS);
   }
@@ -65,9 +61,7 @@ test('a leader whose main thread is stuck lets another manager lead, while it is
   const others = managers.all.filter((manager) => manager !== stuck);
   stuck.tell({ do: 'stall', ms: STALL_MS });
   await Promise.race(others.map((other) => other.until(() => other.leadership.leading)));
-  const next = others.find(({ leadership }) => leadership.leading) as ManagerProcess;
-  next.tell({ do: 'write', prefix: 'after-' });
-  await next.until(() => next.acked.length > 10);
+  await writing({ all: others }, 'after-', 10);
   t.true(stuck.leadership.leading, 'it has not even heard of it yet');
 });
 
@@ -78,7 +72,34 @@ async function join(managers: Managers, leader: ManagerProcess): Promise<void> {
   await leader.until(() => leader.members.some((member) => member.raftId === raftId && !member.learner));
 }
 
-async function leaderOf(managers: Managers): Promise<ManagerProcess> {
+/** A leader that has written so many more words; when another leads meanwhile, that one is told to begin. */
+async function writing(
+  managers: Pick<Managers, 'all'>,
+  prefix: string,
+  count: number,
+): Promise<ManagerProcess> {
+  for (let time = 1; ; time += 1) {
+    const leader = await leaderOf(managers);
+    const enough = leader.acked.length + count;
+    leader.tell({ do: 'write', prefix: `${prefix}${time}-` });
+    await leader.until(() => leader.acked.length >= enough || !leader.leadership.leading);
+    if (leader.acked.length >= enough) return leader;
+  }
+}
+
+/** Every word there is, as a leader tells it. */
+async function wordsOf(managers: Managers): Promise<string[]> {
+  for (;;) {
+    const leader = await leaderOf(managers);
+    const seen = leader.leadership;
+    const words = await leader.ask<string[]>({ do: 'list' }, 'words').catch(() => undefined);
+    if (words !== undefined) return words;
+    // It does not lead any more: it has said so, or will.
+    await leader.until(() => leader.leadership !== seen);
+  }
+}
+
+async function leaderOf(managers: Pick<Managers, 'all'>): Promise<ManagerProcess> {
   const running = managers.all.filter((manager) => manager.isRunning);
   const leads = running.map(async (manager) => {
     await manager.until(() => manager.leadership.leading);

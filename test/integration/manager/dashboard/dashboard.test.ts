@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import test from 'ava';
 import { WebSocket } from 'ws';
 import { Feed } from '#manager/dashboard/feed.ts';
@@ -56,11 +56,11 @@ async function open() {
 
 /** The next picture that satisfies `wanted`. */
 async function pictureWith(socket: WebSocket, wanted: (picture: Picture) => boolean): Promise<Picture> {
-  for (;;) {
-    const [data] = (await once(socket, 'message')) as [Buffer];
-    const picture = JSON.parse(data.toString()) as Picture;
+  for await (const [data] of on(socket, 'message')) {
+    const picture = JSON.parse(String(data)) as Picture;
     if (wanted(picture)) return picture;
   }
+  throw new Error('the feed ended');
 }
 
 test('dashboard: a viewer sees the cluster at once, and every change of it', async (t) => {

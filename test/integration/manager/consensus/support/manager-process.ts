@@ -83,6 +83,6 @@ async function write(to: Consensus, prefix: string): Promise<void> {
 }
 
 process.on('message', (command: Command) => {
-  carryOut(command).catch((error: unknown) => say('error', String(error)));
+  carryOut(command).catch((error: unknown) => say(`${command.do}-error`, String(error)));
 });
 process.on('disconnect', () => process.exit(0));

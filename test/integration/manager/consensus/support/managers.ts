@@ -1,13 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Leadership, Member } from '#manager/consensus/consensus.ts';
 import type { StartOpts } from '#manager/consensus/opts.ts';
 import { type TestCa, type TestNode, testCa } from '#test/support/certificates.ts';
+import { freePort } from '#test/support/free-port.ts';
 import type { Command } from './manager-process.ts';
 
 /** One manager: its name, its state directory and its certificate outlive its processes. */
@@ -55,11 +55,16 @@ export class ManagerProcess {
     this.#child?.send(command);
   }
 
-  /** Tells it something, and waits for what it says in return. */
+  /** Tells it something, and waits for what it says in return; rejects when it says that this failed. */
   ask<T>(command: Command, answer: string): Promise<T> {
-    return new Promise((resolve) => {
+    const failure = `${command.do}-error`;
+    return new Promise<T>((resolve, reject) => {
       this.#answers.set(answer, resolve as (value: never) => void);
+      this.#answers.set(failure, (message: string) => reject(new Error(message)));
       this.tell(command);
+    }).finally(() => {
+      this.#answers.delete(answer);
+      this.#answers.delete(failure);
     });
   }
 
@@ -90,7 +95,6 @@ export class ManagerProcess {
     if (what === 'members') this.members = value;
     if (what === 'failed') this.failure = value;
     this.#answers.get(what)?.(value as never);
-    this.#answers.delete(what);
     const changed = this.#changed;
     this.#changed = Promise.withResolvers<void>();
     changed.resolve();
@@ -122,13 +126,4 @@ export class Managers implements AsyncDisposable {
     await Promise.all(this.all.map((manager) => manager.kill()));
     rmSync(this.#directory, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
