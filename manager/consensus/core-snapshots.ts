@@ -10,7 +10,7 @@ import type { State } from './state.ts';
 import type { Intake } from './transport.ts';
 import { type SnapshotInfo, snapshotOf } from './wire.ts';
 
-/** What is kept in memory for slow followers behind a snapshot, whatever the number of entries. */
+/** What is kept of the log on disk for slow followers behind a snapshot, whatever the number of entries. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 
 export interface CoreSnapshotsOpts {
@@ -108,28 +108,20 @@ export class CoreSnapshots {
     return { index, term: storage.term(index), membership: this.#modules.history.at(index) };
   }
 
-  /** What the snapshot stands for may go: from memory but for a few entries that slow followers need, from disk all. */
+  /** What the snapshot stands for may go, but for a few entries that slow followers need. */
   #taken(info: SnapshotInfo): void {
-    const { storage, wal } = this.#modules.state;
+    const { storage } = this.#modules.state;
     if (info.index <= storage.snapshot().meta.index) return;
     const { meta, data } = snapshotOf(info);
     storage.createSnapshot(info.index, meta.confState, data);
-    const first = this.#firstKept(info.index);
-    if (first > storage.firstIndex()) storage.compact(first - 1);
-    wal.collect(info.index + 1);
+    storage.forgetBefore(this.#firstKept(info.index));
     this.#modules.history.forgetBefore(info.index);
     this.#modules.log.info('took a snapshot', { index: info.index });
   }
 
   #firstKept(snapshotIndex: number): number {
-    const { storage } = this.#modules.state;
-    const from = Math.max(storage.firstIndex(), snapshotIndex + 1 - this.#opts.logEntriesForSlowFollowers);
-    let bytes = 0;
-    const kept = storage.entries(from, snapshotIndex + 1, Number.POSITIVE_INFINITY);
-    for (const entry of kept.toReversed()) {
-      bytes += entry.data.length;
-      if (bytes > KEPT_BYTES) return entry.index + 1;
-    }
-    return from;
+    const { storage, wal } = this.#modules.state;
+    const wanted = snapshotIndex + 1 - this.#opts.logEntriesForSlowFollowers;
+    return Math.max(storage.firstIndex(), wanted, wal.firstWithin(snapshotIndex + 1, KEPT_BYTES));
   }
 }

@@ -1,6 +1,5 @@
 import {
   type Entry,
-  type MemoryStorage,
   type Message,
   RawNode,
   type Snapshot,
@@ -14,6 +13,7 @@ import { CoreSnapshots } from './core-snapshots.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { Driver, type DriverLeadership } from './driver.ts';
 import { KeyRotation } from './key-rotation.ts';
+import type { LogStorage } from './log-storage.ts';
 import { MembershipHistory, NO_MEMBERSHIP, wasRemoved } from './membership.ts';
 import { MembershipAdmin } from './membership-admin.ts';
 import type { CoreModules, CoreOpts } from './opts.ts';
@@ -104,7 +104,7 @@ export class Core implements AsyncDisposable {
     this.#admin = this.#makeAdmin();
   }
 
-  #makeNode(storage: MemoryStorage): RawNode {
+  #makeNode(storage: LogStorage): RawNode {
     const { limits } = this.#opts;
     return new RawNode({
       id: this.#state.self.raftId,

@@ -1,7 +1,8 @@
-import type { Entry, HardState, MemoryStorage, Message, Snapshot } from 'raft-ts';
+import type { Entry, HardState, Message, Snapshot } from 'raft-ts';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import { isDiskFull } from './disk.ts';
+import type { LogStorage } from './log-storage.ts';
 import type { Soon } from './opts.ts';
 import type { Wal, WalBatch } from './wal.ts';
 
@@ -10,7 +11,7 @@ const FULL_RETRY_MS = 500;
 
 export interface DiskQueueModules {
   readonly wal: Pick<Wal, 'append'>;
-  readonly storage: MemoryStorage;
+  readonly storage: Pick<LogStorage, 'initialState' | 'setHardState' | 'applySnapshot' | 'append'>;
   /** Puts a received snapshot in place on disk, before the log goes on behind it. */
   readonly install: (snapshot: Snapshot) => void;
   readonly soon: Soon;

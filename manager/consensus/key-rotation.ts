@@ -1,6 +1,7 @@
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { DataKey, Keys } from './keys.ts';
+import type { LogStorage } from './log-storage.ts';
 import type { Soon } from './opts.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Wal } from './wal.ts';
@@ -11,6 +12,7 @@ const LOOK_EVERY_MS = 250;
 export interface KeyRotationModules {
   readonly keys: Keys;
   readonly wal: Wal;
+  readonly storage: Pick<LogStorage, 'forgetOnDiskBefore'>;
   readonly snapshots: Snapshots;
   /** A snapshot of now, soon: what it stands for may go from the log. */
   readonly demandSnapshot: () => void;
@@ -33,12 +35,12 @@ export class KeyRotation implements Disposable {
 
   /** Resolves when nothing is encrypted with another key any more. */
   async rotate(key: DataKey): Promise<void> {
-    const { keys, wal, snapshots, demandSnapshot, clock, log } = this.#modules;
+    const { keys, wal, storage, snapshots, demandSnapshot, clock, log } = this.#modules;
     keys.add(key);
     if (wal.keyIds.at(-1) !== keys.current.id) wal.goOn();
     for (;;) {
       await snapshots.reseal(() => this.#pause());
-      wal.collect((snapshots.latest?.index ?? 0) + 1);
+      storage.forgetOnDiskBefore((snapshots.latest?.index ?? 0) + 1);
       if ([...wal.keyIds, ...snapshots.keyIds].every((id) => id === keys.current.id)) break;
       demandSnapshot();
       await clock.sleep(LOOK_EVERY_MS, this.#stopping.signal);

@@ -33,6 +33,8 @@ export interface ConsensusLimits {
   readonly logEntriesForSlowFollowers: number;
   readonly snapshotsKept: number;
   readonly segmentBytes: number;
+  /** What the log may take in memory; older entries are read again from disk by those who need them. */
+  readonly logMemoryBytes: number;
   readonly proposalsWaitingMax: number;
   readonly requestTimeoutMs: number;
 }
@@ -45,6 +47,7 @@ export const DEFAULT_LIMITS: ConsensusLimits = {
   logEntriesForSlowFollowers: LIMITS.logEntriesForSlowFollowers,
   snapshotsKept: 2,
   segmentBytes: 16 * 1024 * 1024,
+  logMemoryBytes: 16 * 1024 * 1024,
   proposalsWaitingMax: LIMITS.proposalsWaitingMax,
   requestTimeoutMs: LIMITS.requestTimeoutMs,
 };

@@ -6,8 +6,8 @@ import type { Snapshots, SnapshotWriter } from './snapshots.ts';
 import type { SnapshotInfo } from './wire.ts';
 
 /**
- * Besides the number of entries, what they weigh makes a snapshot due: the log since the last one is in memory, and what
- * is applied again at a start.
+ * Besides the number of entries, what they weigh makes a snapshot due: the log since the last one is what is applied again
+ * at a start.
  */
 const SNAPSHOT_EVERY_BYTES = 32 * 1024 * 1024;
 /** After one that failed, so long passes before the next try. */

@@ -1,9 +1,10 @@
-import { ConfChangeType, type Entry, type HardState, MemoryStorage } from 'raft-ts';
+import { ConfChangeType, type Entry, type HardState } from 'raft-ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Disk } from './disk.ts';
 import { confChangeEntry, entriesToGoOnAlone } from './force-new-cluster.ts';
 import type { Identity } from './items.ts';
 import { createKeys, hasKeys, type KeyRing, type Keys, loadKeys } from './keys.ts';
+import { LogStorage } from './log-storage.ts';
 import { NO_MEMBERSHIP, type Peer } from './membership.ts';
 import type { CoreModules, CoreOpts, StartOpts } from './opts.ts';
 import { damaged } from './sealed.ts';
@@ -12,14 +13,14 @@ import { Wal } from './wal.ts';
 import { type LogContent, readWal } from './wal-read.ts';
 import { type SnapshotInfo, snapshotOf } from './wire.ts';
 
-/** Everything a member has on disk, opened, and its log in memory as Raft reads it. */
+/** Everything a member has on disk, opened. */
 export interface State {
   readonly self: Peer;
   readonly keys: Keys;
   readonly wal: Wal;
   readonly snapshots: Snapshots;
-  /** The log in memory, as Raft reads it; what it holds is on disk. */
-  readonly storage: MemoryStorage;
+  /** The log as Raft reads it; what it holds is on disk. */
+  readonly storage: LogStorage;
   /** What the state machine starts from. */
   readonly snapshot: SnapshotInfo | undefined;
 }
@@ -63,8 +64,10 @@ export function openState(
   const { wal, content } = Wal.open(walOpts, { ...modules, keys, observeSync });
   const restored = reconcile(content, snapshots.latest, wal);
   if (content.identity === undefined) restored.push(firstWords(opts.start, self, wal));
-  const storage = fill(snapshots.latest, restored);
-  if (opts.forceNewCluster) goOnAlone(self, snapshots.latest, storage, wal);
+  const storage = new LogStorage({ memoryBytes: opts.limits.logMemoryBytes }, wal);
+  if (snapshots.latest !== undefined) storage.applySnapshot(snapshotOf(snapshots.latest));
+  for (const words of restored) remember(words, storage);
+  if (opts.forceNewCluster) remember(goOnAlone(self, snapshots.latest, restored, storage, wal), storage);
   return { self, keys, wal, snapshots, storage, snapshot: snapshots.latest };
 }
 
@@ -157,24 +160,24 @@ function firstWords(start: StartOpts, self: Peer, wal: Wal): Restored {
   return words;
 }
 
-function fill(snapshot: SnapshotInfo | undefined, restored: readonly Restored[]): MemoryStorage {
-  const storage = new MemoryStorage();
-  if (snapshot !== undefined) storage.applySnapshot(snapshotOf(snapshot));
-  for (const { hardState, entries } of restored) {
-    storage.append(entries);
-    storage.setHardState(hardState);
-  }
-  return storage;
+function remember({ entries, hardState }: Restored, storage: LogStorage): void {
+  storage.append(entries);
+  storage.setHardState(hardState);
 }
 
-function goOnAlone(self: Peer, snapshot: SnapshotInfo | undefined, storage: MemoryStorage, wal: Wal): void {
-  const lastIndex = storage.lastIndex();
-  const log = storage.entries(storage.firstIndex(), lastIndex + 1, Number.POSITIVE_INFINITY);
+/** What a member says that goes on alone, after all that it has. */
+function goOnAlone(
+  self: Peer,
+  snapshot: SnapshotInfo | undefined,
+  restored: readonly Restored[],
+  storage: LogStorage,
+  wal: Wal,
+): Restored {
   const { hardState } = storage.initialState();
-  const place = { lastIndex, term: hardState.term };
+  const place = { lastIndex: storage.lastIndex(), term: hardState.term };
+  const log = restored.flatMap((words) => words.entries);
   const entries = entriesToGoOnAlone(self, snapshot?.membership ?? NO_MEMBERSHIP, log, place);
-  const committed = { ...hardState, commit: lastIndex + entries.length };
-  wal.append({ entries, hardState: committed });
-  storage.append(entries);
-  storage.setHardState(committed);
+  const words = { entries, hardState: { ...hardState, commit: place.lastIndex + entries.length } };
+  wal.append(words);
+  return words;
 }

@@ -2,9 +2,9 @@ import type { Disk } from './disk.ts';
 import { type Finding, reasonOf } from './finding.ts';
 import type { LogItem } from './items.ts';
 import type { KeyRing } from './keys.ts';
-import { alignUp, BLOCK_BYTES } from './sealed.ts';
+import { BLOCK_BYTES } from './sealed.ts';
 import { SEGMENT_START, segmentNumbers, segmentPath } from './segments.ts';
-import { contiguousEnd, type LoadedSegment, loadSegment, readGroup } from './wal-read.ts';
+import { contiguousEnd, type LoadedSegment, loadSegment, type RecordFound, readGroup } from './wal-read.ts';
 
 interface Modules {
   readonly disk: Disk;
@@ -43,7 +43,7 @@ function firstSequenceOf(file: LoadedSegment | Finding | undefined): number | un
 
 /** What one group of records says, and where it is. */
 interface Group {
-  readonly items: readonly LogItem[];
+  readonly records: readonly RecordFound[];
   readonly end: number;
   readonly nextSequence: number;
 }
@@ -76,9 +76,10 @@ class LogScan {
         next = later.sequence;
         continue;
       }
-      findings.push(...this.#gaps(file, group.items));
-      entries += group.items.filter(({ kind }) => kind === 'entry').length;
-      at = alignUp(group.end, BLOCK_BYTES);
+      const items = group.records.flatMap((record) => record.items);
+      findings.push(...this.#gaps(file, items));
+      entries += items.filter(({ kind }) => kind === 'entry').length;
+      at = group.end;
       next = group.nextSequence;
     }
     return [...findings, ...this.#end(file, at, next, until, { entries, found: findings.length })];

@@ -2,6 +2,7 @@ import type { Entry, HardState } from 'raft-ts';
 import { type Disk, readWhole } from './disk.ts';
 import { type Identity, type LogItem, readItems } from './items.ts';
 import type { KeyRing } from './keys.ts';
+import { LogIndex, type Place } from './log-index.ts';
 import { alignUp, BLOCK_BYTES, damaged, decodeHeader, type FileHeader, Sealer } from './sealed.ts';
 import { SEGMENT, SEGMENT_START, segmentNumbers, segmentPath } from './segments.ts';
 
@@ -41,24 +42,31 @@ export interface WalFound {
   readonly stale: readonly number[];
   readonly nextSequence: number;
   readonly content: LogContent;
+  /** Where the entries are. */
+  readonly index: LogIndex;
 }
 
 /** Reads a whole log, changing nothing. Throws FAILED_PRECONDITION on damage, a foreign key or a newer format. */
 export function readWal(directory: string, modules: { disk: Disk; keys: KeyRing }): WalFound {
   const numbers = segmentNumbers(modules.disk, directory);
   const live = contiguousEnd(numbers);
-  const files = live.map((number) => loadSegment(directory, number, modules));
+  const load = (at: number): LoadedSegment | undefined =>
+    at < live.length ? loadSegment(directory, live[at] as number, modules) : undefined;
   const segments: SegmentFound[] = [];
-  const replay = new Replay();
-  let sequence = files[0]?.header.firstSequence ?? 0;
-  for (const [position, file] of files.entries()) {
-    const scanned = scan(file, sequence, files[position + 1]?.header.firstSequence);
+  const [replay, index] = [new Replay(), new LogIndex()];
+  let file = load(0);
+  let sequence = file?.header.firstSequence ?? 0;
+  while (file !== undefined) {
+    const next = load(segments.length + 1);
+    const scanned = scan(file, sequence, next?.header.firstSequence);
     for (const item of scanned.found.items) replay.add(item, file.path);
+    for (const { place, items } of scanned.records) index.record(place, items);
     segments.push(scanned.found);
     sequence = scanned.nextSequence;
+    file = next;
   }
   const stale = numbers.filter((number) => !live.includes(number));
-  return { segments, stale, nextSequence: sequence, content: replay.content() };
+  return { segments, stale, nextSequence: sequence, content: replay.content(), index };
 }
 
 /** Segments are collected oldest first; one that a crash brought back is no part of the log if a later one is gone. */
@@ -97,23 +105,31 @@ function scan(
   file: LoadedSegment,
   sequence: number,
   until: number | undefined,
-): { found: SegmentFound; nextSequence: number } {
-  const items: LogItem[] = [];
+): { found: SegmentFound; records: readonly RecordFound[]; nextSequence: number } {
+  const records: RecordFound[] = [];
   let tail = SEGMENT_START;
   let next = sequence;
   while (until === undefined || next < until) {
     const group = readGroup(file, tail, next);
     if (group === undefined) break;
-    items.push(...group.items);
-    tail = alignUp(group.end, BLOCK_BYTES);
+    records.push(...group.records);
+    tail = group.end;
     next = group.nextSequence;
   }
   refuseGaps(file, tail, next, until);
   const { number, path, bytes } = file;
+  const items = records.flatMap((record) => record.items);
   let lastIndex = 0;
   for (const item of items) if (item.kind === 'entry') lastIndex = Math.max(lastIndex, item.entry.index);
   const { keyId } = file.header;
-  return { found: { number, path, bytes: bytes.length, keyId, tail, lastIndex, items }, nextSequence: next };
+  const found = { number, path, bytes: bytes.length, keyId, tail, lastIndex, items };
+  return { found, records, nextSequence: next };
+}
+
+/** One record, and where it is. */
+export interface RecordFound {
+  readonly place: Place;
+  readonly items: readonly LogItem[];
 }
 
 /** The group that starts at `from` with this sequence number; nothing where there is no whole one. */
@@ -121,15 +137,17 @@ export function readGroup(
   file: LoadedSegment,
   from: number,
   group: number,
-): { items: LogItem[]; end: number; nextSequence: number } | undefined {
-  const items: LogItem[] = [];
+): { records: readonly RecordFound[]; end: number; nextSequence: number } | undefined {
+  const records: RecordFound[] = [];
   let at = from;
   for (let sequence = group; ; sequence += 1) {
     const record = file.sealer.find(file.bytes, at);
     if (record === undefined || record.sequence !== sequence || record.group !== group) return undefined;
-    items.push(...readItems(file.sealer.open(file.bytes, record)));
-    at = record.end;
-    if (record.last) return { items, end: at, nextSequence: sequence + 1 };
+    const end = record.last ? alignUp(record.end, BLOCK_BYTES) : record.end;
+    const items = readItems(file.sealer.open(file.bytes, record));
+    records.push({ place: { segment: file.number, at, end, sequence }, items });
+    at = end;
+    if (record.last) return { records, end, nextSequence: sequence + 1 };
   }
 }
 

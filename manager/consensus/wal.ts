@@ -3,7 +3,9 @@ import { assert } from '#proto/base/assert.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import { type Identity, itemBytesMax, type LogItem, writeItem } from './items.ts';
-import { alignUp, BLOCK_BYTES, Sealer } from './sealed.ts';
+import type { LogIndex } from './log-index.ts';
+import { readBack, type Wanted } from './log-read-back.ts';
+import { alignUp, BLOCK_BYTES, damaged, Sealer } from './sealed.ts';
 import { type OpenSegment, SEGMENT, SEGMENT_START, Segments, type SegmentsModules } from './segments.ts';
 import { type LogContent, readWal, type WalFound } from './wal-read.ts';
 
@@ -32,6 +34,15 @@ export interface WalBatch {
   readonly restart?: { readonly index: number; readonly term: number } | undefined;
 }
 
+interface OlderSegment {
+  readonly number: number;
+  /** Where the log goes on in the next one. */
+  readonly tail: number;
+  /** The highest entry index in it. */
+  readonly lastIndex: number;
+  readonly keyId: number;
+}
+
 /**
  * The write-ahead log: one writer, one write and one sync for everything a call brings. After a failed write nothing of
  * the call is durable as far as anybody may know; the same batch may be appended again once there is room.
@@ -40,8 +51,9 @@ export class Wal {
   readonly #opts: WalOpts;
   readonly #modules: WalModules;
   readonly #segments: Segments;
-  /** Older segments that are still needed, and the highest entry index in each. */
-  #older: { readonly number: number; readonly lastIndex: number; readonly keyId: number }[];
+  readonly #index: LogIndex;
+  /** Older segments that are still needed. */
+  #older: OlderSegment[];
   #current: (OpenSegment & { tail: number; lastIndex: number; readonly sealer: Sealer }) | undefined;
   #number: number;
   #sequence: number;
@@ -60,7 +72,13 @@ export class Wal {
   private constructor(opts: WalOpts, modules: WalModules, found: WalFound) {
     this.#opts = opts;
     this.#modules = modules;
-    this.#older = found.segments.map(({ number, lastIndex, keyId }) => ({ number, lastIndex, keyId }));
+    this.#index = found.index;
+    this.#older = found.segments.map(({ number, tail, lastIndex, keyId }) => ({
+      number,
+      tail,
+      lastIndex,
+      keyId,
+    }));
     this.#number = found.segments.at(-1)?.number ?? 0;
     this.#sequence = found.nextSequence;
     this.#hardState = found.content.hardState;
@@ -77,13 +95,33 @@ export class Wal {
     for (const group of splitBySize(items, GROUP_BYTES)) this.#appendGroup(group);
   }
 
+  /**
+   * Entries from `lo` on, read again: at least one, and as many more as don't take long. Throws FAILED_PRECONDITION when
+   * what was whole is damaged now.
+   */
+  entries(wanted: Wanted): Entry[] {
+    const mark = this.#index.find(wanted.lo);
+    const segment = [...this.#older, this.#current].find((one) => one?.number === mark?.segment);
+    if (mark === undefined || segment === undefined)
+      throw damaged(`the log in ${this.#opts.directory} does not hold entry ${wanted.lo} any more`);
+    return readBack({ directory: this.#opts.directory, mark, tail: segment.tail }, wanted, this.#modules);
+  }
+
+  /** The first entry of which on, before `index`, at most so many bytes of log were written. */
+  firstWithin(index: number, bytes: number): number {
+    return this.#index.firstWithin(index, bytes);
+  }
+
   /** Lets go of segments in which every entry is older than `firstIndex`. */
   collect(firstIndex: number): void {
     const keep = this.#current === undefined ? this.#older.length - 1 : this.#older.length;
     let free = 0;
     while (free < keep && (this.#older[free] as { lastIndex: number }).lastIndex < firstIndex) free += 1;
     if (free === 0) return;
-    for (const { number } of this.#older.splice(0, free)) this.#segments.retire(number);
+    for (const { number } of this.#older.splice(0, free)) {
+      this.#segments.retire(number);
+      this.#index.forgetBefore(number + 1);
+    }
     this.#modules.disk.syncDirectory(this.#opts.directory);
   }
 
@@ -117,8 +155,13 @@ export class Wal {
     }
     const segment = this.#current;
     assert(segment !== undefined, 'a segment is open');
-    const end = this.#seal(segment.sealer, records);
-    this.#write(segment, this.#scratch.subarray(0, end));
+    const from = segment.tail;
+    const ends = this.#seal(segment.sealer, records);
+    this.#write(segment, this.#scratch.subarray(0, ends.at(-1)));
+    for (const [position, record] of records.entries()) {
+      const [at, end] = [from + (ends[position - 1] ?? 0), from + (ends[position] as number)];
+      this.#index.record({ segment: segment.number, at, end, sequence: this.#sequence + position }, record);
+    }
     this.#sequence += records.length;
     for (const item of items) this.#remember(segment, item);
   }
@@ -151,13 +194,14 @@ export class Wal {
   #leave(): void {
     if (this.#current === undefined) return;
     this.#current.file.close();
-    const { number, lastIndex, header } = this.#current;
-    this.#older.push({ number, lastIndex, keyId: header.keyId });
+    const { number, tail, lastIndex, header } = this.#current;
+    this.#older.push({ number, tail, lastIndex, keyId: header.keyId });
     this.#current = undefined;
   }
 
-  /** Fills #scratch with the records, up to a whole block, and gives back how much of it that is. */
-  #seal(sealer: Sealer, records: readonly (readonly LogItem[])[]): number {
+  /** Fills #scratch with the records, up to a whole block, and gives back where in it each ends. */
+  #seal(sealer: Sealer, records: readonly (readonly LogItem[])[]): number[] {
+    const ends: number[] = [];
     let at = 0;
     for (const [position, record] of records.entries()) {
       const size = sizeOfAll(record);
@@ -169,10 +213,12 @@ export class Wal {
       const last = position === records.length - 1;
       const label = { sequence, group: this.#sequence, last };
       at = sealer.seal(this.#scratch, at, label, this.#content.subarray(0, length));
+      ends.push(at);
     }
     const end = alignUp(at, BLOCK_BYTES);
     this.#scratch.fill(0, at, end);
-    return end;
+    ends[ends.length - 1] = end;
+    return ends;
   }
 
   #makeRoom(used: number, needed: number): void {

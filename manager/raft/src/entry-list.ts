@@ -1,10 +1,13 @@
-import type { Entry } from './types.ts';
+import { type Entry, EntryType } from './types.ts';
 
 /** What an entry costs beside its data, in memory and on the wire; so that empty entries are not free. */
 const ENTRY_OVERHEAD_BYTES = 16;
 
-/** Dropped entries are kept in the array until they are this many and half of it: dropping stays cheap. */
+/** Places of dropped entries are kept in the array until they are this many and half of it: dropping stays cheap. */
 const DROPPED_MAX = 1024;
+
+/** What is in such a place: what was there may be large. */
+const DROPPED: Entry = { type: EntryType.Normal, term: 0, index: 0, data: new Uint8Array() };
 
 /** The size of an entry, as all limits of this package count it. */
 export function entryBytes(entry: Entry): number {
@@ -66,8 +69,10 @@ export class EntryList {
 
   /** Drops the entries before `index`, which lies within the list or right after it. */
   dropBefore(index: number): void {
+    const dropped = this.#head;
     this.#head += index - this.#offset;
     this.#offset = index;
+    this.#entries.fill(DROPPED, dropped, this.#head);
     if (this.#head === this.#entries.length) this.reset(index);
     else if (this.#head > DROPPED_MAX && this.#head * 2 > this.#entries.length) {
       this.#entries.splice(0, this.#head);

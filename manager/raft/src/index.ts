@@ -1,7 +1,7 @@
 export { LEAVE_JOINT } from './conf-change.ts';
 export { decodeConfChange, encodeConfChange } from './conf-change-codec.ts';
 export { type Config, type ReadMode, validate } from './config.ts';
-export { entryBytes } from './entry-list.ts';
+export { EntryList, entryBytes } from './entry-list.ts';
 export {
   CompactedError,
   ConfChangeError,

@@ -96,6 +96,11 @@ export class RaftLog {
     return lo < this.firstIndex ? undefined : this.slice(lo, this.lastIndex + 1, bytesMax);
   }
 
+  /** Does it take a while to read this one? */
+  takesLong(index: number): boolean {
+    return index < (this.#storage.firstAtHand?.() ?? 0);
+  }
+
   /** Entries lo <= index < hi, which are there, at most `bytesMax` but at least one. */
   slice(lo: number, hi: number, bytesMax: number): readonly Entry[] {
     const border = this.unstable.offset;

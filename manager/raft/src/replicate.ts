@@ -16,6 +16,9 @@ export interface Proposal {
   readonly data: Uint8Array;
 }
 
+/** Messages with entries that take long to read, ahead of a peer's answers: one is read while another is written. */
+const LONG_READS_AHEAD = 2;
+
 /** Puts proposals into our own log. False when there is no room for them. */
 export function appendEntries(raft: Raft, proposals: readonly Proposal[]): boolean {
   const bytes = proposals.reduce((sum, { data }) => sum + data.length, 0);
@@ -81,8 +84,9 @@ export function maybeSendAppend(raft: Raft, progress: Progress, evenIfEmpty: boo
   const prevIndex = progress.next - 1;
   const prevTerm = log.term(prevIndex);
   if (prevTerm === undefined) return maybeSendSnapshot(raft, progress);
-  const held = progress.state === 'replicate' && progress.inflights.full;
-  const entries = held ? [] : log.entriesFrom(progress.next, raft.settings.messageBytesMax);
+  const entries = holdsBack(raft, progress)
+    ? []
+    : log.entriesFrom(progress.next, raft.settings.messageBytesMax);
   if (entries === undefined) return maybeSendSnapshot(raft, progress);
   if (entries.length === 0 && !evenIfEmpty) return false;
   raft.send({
@@ -96,8 +100,15 @@ export function maybeSendAppend(raft: Raft, progress: Progress, evenIfEmpty: boo
     commit: log.committed,
   });
   progress.sentEntries(entries.length, payloadBytes(entries));
+  progress.appendsPaused ||= holdsBack(raft, progress);
   progress.sentCommit(log.committed);
   return true;
+}
+
+/** Is so much under way to a peer that its answers are awaited first? */
+function holdsBack({ log }: Raft, { state, inflights, next }: Progress): boolean {
+  if (state !== 'replicate') return false;
+  return inflights.full || (inflights.count >= LONG_READS_AHEAD && log.takesLong(next));
 }
 
 function maybeSendSnapshot(raft: Raft, progress: Progress): boolean {

@@ -162,18 +162,23 @@ export interface Ready {
   readonly mustSync: boolean;
 }
 
-/** The durable part of the log, as raft-ts reads it back. Synchronous: the driver keeps it in memory. */
+/** The durable part of the log, as raft-ts reads it back. Synchronous: the driver keeps it in memory, or most of it. */
 export interface Storage {
   initialState(): { readonly hardState: HardState; readonly confState: ConfState };
   /**
-   * Entries lo <= index < hi, at most `bytesMax`, counted by entryBytes, but at least one. The array is the caller's.
-   * Throws CompactedError, UnavailableError.
+   * Entries lo <= index < hi, at most `bytesMax`, counted by entryBytes, but at least one; fewer where reading more would
+   * take long. The array is the caller's. Throws CompactedError, UnavailableError.
    */
   entries(lo: number, hi: number, bytesMax: number): readonly Entry[];
   /** Of an entry, or of the one before the first. Throws CompactedError, UnavailableError. */
   term(index: number): number;
   firstIndex(): number;
   lastIndex(): number;
+  /**
+   * Entries before this one take a while to read: a peer that lacks them is sent a few messages ahead of its answers, not
+   * as many as it may have. Left out: all are at hand.
+   */
+  firstAtHand?(): number;
   /** Throws SnapshotTemporarilyUnavailableError while one is being made. */
   snapshot(): Snapshot;
 }

@@ -50,6 +50,18 @@ test('flow: a full peer is asked once more after each heartbeat, without entries
   t.true(leader.node.status().progress[1]?.paused);
 });
 
+test('flow: of entries that take long to read two messages are under way, and all of the others', (t) => {
+  const leader = pairLeader({ messageBytesMax: 150 });
+  Object.assign(leader.storage, { firstAtHand: () => 9 });
+  for (let count = 0; count < 8; count += 1) leader.node.propose(BYTES);
+  t.deepEqual(appends(leader.drain()), [[3], [4]], 'however many proposals there are');
+  const acknowledge = (index: number): number[][] =>
+    appends(leader.receive({ type: MessageType.AppResp, from: 2, index }));
+  t.deepEqual(acknowledge(3), [[5]]);
+  t.deepEqual(acknowledge(5), [[6], [7]]);
+  t.deepEqual(acknowledge(6), [[8], [9], [10]]);
+});
+
 test('flow: a message carries entries up to messageBytesMax, but at least one', (t) => {
   const leader = pairLeader({ messageBytesMax: 240, inflightMessagesMax: 1 });
   leader.node.proposeAll([BYTES]);

@@ -34,6 +34,7 @@ export class SimDisk implements Disk {
   /** Thrown by every rename while it is set. */
   renameFailure: Error | undefined;
   syncs = 0;
+  bytesRead = 0;
 
   makeDirectory(path: string): void {
     for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1))
@@ -116,6 +117,7 @@ export class SimDisk implements Disk {
       read: (into, at) => {
         const bytes = inode.current.subarray(at, at + into.length);
         into.set(bytes);
+        this.bytesRead += bytes.length;
         return bytes.length;
       },
       write: (bytes, at) => {
