@@ -29,7 +29,7 @@ async function unlock(lab: SwarmLab, name: string, UnlockKey: string): Promise<s
 }
 
 test('managers lock themselves, and are unlocked after a restart; workers and demoted managers are not locked', async (t) => {
-  await using lab = await SwarmLab.open('elock', 2, 1);
+  await using lab = await SwarmLab.open('elo', 2, 1);
   t.regex((await lab.docker('m1', 'swarm', 'unlock-key')).err, /no unlock key is set/i);
   const turnedOn = await lab.docker('m1', 'swarm', 'update', '--autolock');
   t.is(turnedOn.code, 0, turnedOn.err);

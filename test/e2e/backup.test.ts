@@ -12,7 +12,7 @@ interface Swarm {
 }
 
 test('a backup brings a cluster back with its services, tokens and nodes, on a node that knew nothing', async (t) => {
-  await using lab = await SwarmLab.open('ebackup', 1, 1);
+  await using lab = await SwarmLab.open('eba', 1, 1);
   const folder = await mkdtemp(join(tmpdir(), 'shoal-test-ebackup-'));
   try {
     const file = join(folder, 'cluster.backup');

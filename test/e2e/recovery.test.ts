@@ -8,7 +8,7 @@ const isManager = ({ ManagerStatus }: { ManagerStatus?: { Reachability: string }
   ManagerStatus?.Reachability === 'reachable';
 
 test('a manager that is left goes on alone; workers follow, and the lost managers come back as workers', async (t) => {
-  await using lab = await SwarmLab.open('erecov', 3, 1);
+  await using lab = await SwarmLab.open('erv', 3, 1);
   const made = await lab.docker('m1', 'network', 'create', '-d', 'overlay', 'kept');
   t.is(made.code, 0, made.err);
   for (const name of ['m1', 'm2', 'm3'])
@@ -50,7 +50,7 @@ test('a manager that is left goes on alone; workers follow, and the lost manager
 });
 
 test('recovering is refused while there is a quorum, and by who manages nothing', async (t) => {
-  await using lab = await SwarmLab.open('erefuse', 1, 1);
+  await using lab = await SwarmLab.open('erf', 1, 1);
   const whole = await lab.shoal('m1', 'swarm', 'recover', '--yes');
   t.is(whole.code, 1);
   t.regex(whole.out + whole.err, /there is nothing to recover/);

@@ -21,11 +21,11 @@ const OWN_CLIENT = join(
   'bin',
   'docker',
 );
-const COMMAND_MAX_MS = 90_000;
+const COMMAND_MAX_MS = 300_000;
 
 /** The real docker CLI, with a configuration of its own so that nothing of the machine's leaks in. */
 export class DockerCli implements Disposable {
-  readonly #program = findClient();
+  readonly #program = dockerClient();
   readonly #config: string;
 
   constructor(name: string) {
@@ -62,7 +62,8 @@ export class DockerCli implements Disposable {
   }
 }
 
-function findClient(): string {
+/** Path of the docker client: the machine's, or the one that was fetched for tests. */
+export function dockerClient(): string {
   const folders = (process.env.PATH ?? '').split(':');
   const found = [...folders.map((folder) => join(folder, 'docker')), OWN_CLIENT].find(isProgram);
   if (found === undefined) throw new Error('the docker client is missing: deploy/setup --test fetches it');

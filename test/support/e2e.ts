@@ -12,7 +12,6 @@ import { waitFor } from './wait-for.ts';
 
 const WARNINGS_SHOWN = 12;
 const WARNING_CHARS_SHOWN = 300;
-const CLEARED_IN_MS = 10_000;
 
 export interface E2eOpts {
   readonly managers: number;
@@ -50,9 +49,7 @@ export async function withCluster(
 
 /** The kernel clears namespaces away in its own time. */
 async function checkNothingLeft(t: ExecutionContext, footprint: Footprint): Promise<void> {
-  await waitFor('nothing is left', () => footprint.traces().length === 0, CLEARED_IN_MS).catch(
-    () => undefined,
-  );
+  await waitFor('nothing is left', () => footprint.traces().length === 0).catch(() => undefined);
   t.deepEqual(footprint.traces(), [], 'nothing of the cluster is left on the machine');
 }
 
@@ -150,7 +147,7 @@ export class E2eCluster {
   }
 }
 
-const REQUEST_MAX_MS = 5_000;
+const REQUEST_MAX_MS = 30_000;
 
 /** A new connection for each question, as different users make it. */
 function firstLine(url: string): Promise<string> {

@@ -5,11 +5,12 @@ import type { EngineClient } from '#deploy/cli/engine-client.ts';
 import { clientOf, down, type LocalCluster, up } from '#deploy/local/cluster.ts';
 import { type LocalNode, signalDaemon, startDaemon } from '#deploy/local/daemon.ts';
 import { systemClock } from '#proto/base/clock.ts';
+import { dockerClient } from './docker-cli.ts';
+import { PATIENCE_MS } from './wait-for.ts';
 
 /* A whole local cluster for a test, and what people do to one: commands, kills, restarts. */
 
 const SHOAL = join(import.meta.dirname, '..', '..', 'deploy', 'bin', 'shoal');
-const PATIENCE_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 
 /** How a program ended. */
@@ -34,9 +35,10 @@ export class SwarmLab implements AsyncDisposable {
     this.cluster = cluster;
   }
 
-  /** `name`: at most 8 letters and digits, of this test alone. Managers are m1, m2, …, workers w1, … */
+  /** `name`: three letters, of this test alone. Managers are m1, m2, …, workers w1, … */
   static async open(name: string, managers: number, workers: number): Promise<SwarmLab> {
-    return new SwarmLab(await up({ name, managers, workers }));
+    const ofThisRun = `${name}${process.pid.toString(36)}`;
+    return new SwarmLab(await up({ name: ofThisRun, managers, workers }));
   }
 
   node(name: string): LocalNode {
@@ -50,7 +52,7 @@ export class SwarmLab implements AsyncDisposable {
   }
 
   docker(name: string, ...args: string[]): Promise<Ran> {
-    return run('docker', ['-H', `unix://${this.node(name).socket}`, ...args]);
+    return run(dockerClient(), ['-H', `unix://${this.node(name).socket}`, ...args]);
   }
 
   shoal(name: string, ...args: string[]): Promise<Ran> {

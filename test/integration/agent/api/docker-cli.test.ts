@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { WebSocket } from 'ws';
 import type { ApiServer } from '#proto/http/server.ts';
+import { dockerClient } from '#test/support/docker-cli.ts';
 import { EngineLab, traces } from '#test/support/engine-lab.ts';
 import { serveEngine } from '#test/support/engine-server.ts';
 
@@ -32,6 +33,7 @@ test.after.always(async (t) => {
 async function sh(line: string): Promise<{ code: number; out: string; err: string }> {
   const env = {
     ...process.env,
+    PATH: `${process.env['PATH']}:${dirname(dockerClient())}`,
     DOCKER_HOST: `unix://${join(lab.folder, 'd.sock')}`,
     DOCKER_CONFIG: clientFolder,
     DOCKER_CLI_HINTS: 'false',
