@@ -4,17 +4,24 @@
  */
 
 const FIRST_BYTES = 1024;
+const NONE: Buffer = Buffer.alloc(0);
 /** The highest bit of a byte says that more follow; in a signed number's first one, the next bit is the sign. */
 const LOW_BITS = 128;
 const SIGNED_LOW_BITS = 64;
 
 /** Writes values one behind the other. */
 export class ByteWriter {
-  #bytes = Buffer.allocUnsafe(FIRST_BYTES);
+  #bytes = NONE;
   #at = 0;
 
   /** Empties it; what written() gave before is overwritten from now on. */
   restart(): void {
+    this.#at = 0;
+  }
+
+  /** Lets go of what was written, and of the memory it is in. */
+  forget(): void {
+    this.#bytes = NONE;
     this.#at = 0;
   }
 
@@ -58,9 +65,16 @@ export class ByteWriter {
     this.#at += this.#bytes.write(value, this.#at, 'hex');
   }
 
+  /** Bytes as they are. */
+  raw(bytes: Buffer, start: number, length: number): void {
+    this.#room(length);
+    bytes.copy(this.#bytes, this.#at, start, start + length);
+    this.#at += length;
+  }
+
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    const larger = Buffer.allocUnsafe(Math.max(FIRST_BYTES, this.#bytes.length * 2, this.#at + bytes));
     this.#bytes.copy(larger);
     this.#bytes = larger;
   }
@@ -68,7 +82,7 @@ export class ByteWriter {
 
 /** Reads back what a ByteWriter wrote, in the same order. */
 export class ByteReader {
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NONE;
   #at = 0;
 
   restart(bytes: Buffer, at: number): void {
@@ -93,16 +107,23 @@ export class ByteReader {
   }
 
   text(): string {
-    const from = this.#skip(this.count());
+    const from = this.skip(this.count());
     return this.#bytes.toString('utf8', from, this.#at);
   }
 
   hex(bytes: number): string {
-    const from = this.#skip(bytes);
+    const from = this.skip(bytes);
     return this.#bytes.toString('hex', from, this.#at);
   }
 
-  #skip(bytes: number): number {
+  /** Fills a buffer with bytes as they are. */
+  raw(into: Buffer): void {
+    const from = this.skip(into.length);
+    this.#bytes.copy(into, 0, from, this.#at);
+  }
+
+  /** Leaves bytes out, and says where they begin. */
+  skip(bytes: number): number {
     const from = this.#at;
     this.#at += bytes;
     return from;

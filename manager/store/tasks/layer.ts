@@ -2,7 +2,13 @@ import { revisionKey } from '#proto/types/assignments.ts';
 import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Task } from '#proto/types/objects.ts';
 import { compareTexts, Tree } from '../tree.ts';
-import type { Before, Past } from './past.ts';
+import type { Words } from './names.ts';
+import { unpackId } from './packed-id.ts';
+import { PackedTasks } from './packed-tasks.ts';
+import type { Past } from './past.ts';
+
+/** A task there was, or that there was none. */
+export type Before = Task | null;
 
 type SlotKey = Pick<Task, 'serviceId' | 'slot' | 'id'>;
 type PlaceKey = Pick<Task, 'id'> & { readonly nodeId?: NodeId };
@@ -70,18 +76,28 @@ export class Layer {
     return this.between(undefined, undefined);
   }
 
+  /** All that is different here, packed. */
+  packed(words: Words): PackedTasks {
+    const packed = new PackedTasks(words);
+    this.#rows.forEach((task, id) => {
+      if (task === null) packed.addNone(id);
+      else packed.addTask(task);
+    });
+    return packed;
+  }
+
   /** Calls back with everything that is different here. */
   forEach(use: (task: Before, id: TaskId) => void): void {
     this.#rows.forEach(use);
   }
 
-  /** What a part of the past knows and this does not know better; of tasks behind `passed`, if there is one. */
-  absorb(past: Past, passed?: TaskId): void {
-    for (const [id, before] of past.rows) {
-      if (passed !== undefined && id <= passed) continue;
-      if (this.#rows.get(id) === undefined) this.set(id, before);
+  /** What a part of the past knows and this does not know better. */
+  absorb({ tasks, counts }: Past): void {
+    for (const packed of tasks.all()) {
+      const id = unpackId(packed.id, 0) as TaskId;
+      if (this.#rows.get(id) === undefined) this.set(id, tasks.taskOf(packed));
     }
-    for (const [revision, count] of past.counts)
+    for (const [revision, count] of counts)
       if (this.#counts.get(revision) === undefined) this.#counts.set(revision, count);
   }
 
@@ -95,13 +111,6 @@ export class Layer {
     if (task === null) return;
     this.#slots.set(task, task);
     if (task.nodeId !== undefined) this.#places.set(task, task);
-  }
-
-  /** Takes a task out that nobody asks for any more. */
-  forget(task: Task): void {
-    this.#rows.delete(task.id);
-    this.#slots.delete(task);
-    this.#places.delete(task);
   }
 
   /** `live`: the number of tasks of that revision in the live table. */

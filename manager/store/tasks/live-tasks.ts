@@ -6,6 +6,7 @@ import { type DesiredState, TaskState } from '#proto/types/states.ts';
 import { Columns, PROBE } from './columns.ts';
 import { Names, Words } from './names.ts';
 import { OrderedRows } from './ordered-rows.ts';
+import type { RowSource } from './packed-tasks.ts';
 import { Past } from './past.ts';
 import { RowHash } from './row-hash.ts';
 import { Slab } from './slab.ts';
@@ -28,7 +29,7 @@ export function isUnsettled(state: number, desired: number): boolean {
 }
 
 /** The task table that entries are applied to: columns, bodies and indexes, changed in place. */
-export class LiveTasks {
+export class LiveTasks implements RowSource {
   readonly columns = new Columns();
   readonly bodies = new Slab();
   readonly words = new Words();
@@ -46,7 +47,7 @@ export class LiveTasks {
   readonly #states = new Map<TaskState, number>();
   readonly #kept: (Task | undefined)[] = [];
   readonly #keptRows = new Uint32Array(KEPT_OF_SMALL);
-  #past = new Past();
+  #past = new Past(this.words);
   #size = 0;
   /** The task that was found last. */
   #lastId = '';
@@ -131,7 +132,7 @@ export class LiveTasks {
   put(id: TaskId, task: Task): void {
     const row = this.#find(id);
     if (row === 0) return this.#add(id, task);
-    this.#past.note(id, this.taskOf(row));
+    this.#past.tasks.addRow(this, row);
     this.#setNode(row, task.nodeId);
     this.#setStates(row, task);
     this.columns.setBody(row, this.bodies.replace(this.columns.body(row), encodeBody(task, this.words)));
@@ -144,7 +145,7 @@ export class LiveTasks {
     if (row === 0) return;
     const task = this.taskOf(row);
     this.#remember('', 0);
-    this.#past.note(id, task);
+    this.#past.tasks.addRow(this, row);
     if (this.isUnsettled(row)) this.unsettled.remove(row);
     this.countState(task.status.state, -1);
     this.found.remove(row);
@@ -174,7 +175,7 @@ export class LiveTasks {
   #add(id: TaskId, task: Task): void {
     const row = this.columns.add();
     assert(this.columns.setId(row, id), `${id} is no task's id`);
-    this.#past.note(id, null);
+    this.#past.tasks.addNone(id);
     this.columns.setService(row, this.services.use(task.serviceId));
     this.columns.setSpecVersion(row, task.specVersion);
     this.columns.setSlot(row, task.slot);
@@ -268,11 +269,12 @@ export class LiveTasks {
   }
 
   #maybeEndPast(): void {
-    if (this.#past.rows.size >= PAST_ROWS_MAX) this.#endPast();
+    if (this.#past.tasks.size >= PAST_ROWS_MAX) this.#endPast();
   }
 
   #endPast(): void {
-    const next = new Past();
+    this.#past.tasks.trim();
+    const next = new Past(this.words);
     this.#past.next = next;
     this.#past = next;
   }

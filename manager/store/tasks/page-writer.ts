@@ -1,69 +1,72 @@
 import type { TaskPage } from '#proto/gen/shoal.ts';
-import type { Task } from '#proto/types/objects.ts';
-import type { LiveTasks } from './live-tasks.ts';
-import { ID_WORDS, packId } from './packed-id.ts';
-import { encodeBody } from './task-body.ts';
+import type { Words } from './names.ts';
+import { ID_WORDS } from './packed-id.ts';
+import type { RowSource } from './packed-tasks.ts';
 
 /** Bodies of a page: more than most pages need. */
 const BODIES_BYTES = 64 * 1024;
 
+/** Rows that pages are made from, and the numbers in the snapshot of the names they use. */
+export interface PageSource<Source extends RowSource = RowSource> {
+  readonly rows: Source;
+  readonly services: Seen;
+  readonly nodes: Seen;
+}
+
+/** One row. */
+export interface PageItem {
+  readonly source: PageSource;
+  readonly row: number;
+}
+
 /** Writes tasks as the pages of one snapshot, each with the names and words that it is the first to need. */
 export class PageWriter {
-  readonly #live: LiveTasks;
+  readonly #words: Words;
   readonly #numbers = new Map<string, number>();
-  readonly #services = new Seen((name) => this.#numberOf(name));
-  readonly #nodes = new Seen((name) => this.#numberOf(name));
   #wordsWritten = 0;
   #names: string[] = [];
   #bodies = Buffer.allocUnsafe(BODIES_BYTES);
   #bodiesEnd = 0;
 
-  constructor(live: LiveTasks) {
-    this.#live = live;
+  constructor(words: Words) {
+    this.#words = words;
   }
 
-  /** Rows of the live table as they are now, and tasks that are not there. What is given is good until the next page. */
-  page(items: readonly (number | Task)[]): TaskPage {
+  /** A place that rows of pages come from: they are written as they are at that moment. */
+  source<Source extends RowSource>(rows: Source): PageSource<Source> {
+    const numberOf = (name: string | undefined): number => this.#numberOf(name);
+    return { rows, services: new Seen(numberOf), nodes: new Seen(numberOf) };
+  }
+
+  /** What is given is good until the next page. */
+  page(items: readonly PageItem[]): TaskPage {
     this.#names = [];
     this.#bodiesEnd = 0;
     const columns = newColumns(items.length);
-    for (const [at, item] of items.entries()) {
+    items.forEach(({ source, row }, at) => {
       const before = this.#bodiesEnd;
-      if (typeof item === 'number') this.#row(columns, at, item);
-      else this.#task(columns, at, item);
+      this.#row(columns, at, source, row);
       columns.bodyLengths[at] = this.#bodiesEnd - before;
-    }
-    const words = [...this.#live.words.since(this.#wordsWritten)];
+    });
+    const words = [...this.#words.since(this.#wordsWritten)];
     this.#wordsWritten += words.length;
     const bodies = this.#bodies.subarray(0, this.#bodiesEnd);
     return { names: this.#names, words, ...bytesOf(columns), bodies };
   }
 
-  #row(columns: PageColumns, at: number, row: number): void {
-    const { columns: from, services, nodes, bodies } = this.#live;
+  #row(columns: PageColumns, at: number, source: PageSource, row: number): void {
+    const { columns: from, services, nodes, bodies } = source.rows;
     const service = from.service(row);
     const node = from.node(row);
     from.copyId(row, columns.ids, at * ID_WORDS);
-    columns.services[at] = this.#services.numberOf(service, services.nameOf(service));
-    columns.nodes[at] = this.#nodes.numberOf(node, nodes.nameOf(node));
+    columns.services[at] = source.services.numberOf(service, services.nameOf(service));
+    columns.nodes[at] = source.nodes.numberOf(node, nodes.nameOf(node));
     columns.specVersions[at] = from.specVersion(row);
     columns.slots[at] = from.slot(row);
     columns.states[at] = from.state(row);
     columns.desired[at] = from.desired(row);
     const block = from.body(row);
     this.#body(bodies.bytesOf(block), bodies.startOf(block), bodies.lengthOf(block));
-  }
-
-  #task(columns: PageColumns, at: number, task: Task): void {
-    packId(task.id, columns.ids, at * ID_WORDS);
-    columns.services[at] = this.#numberOf(task.serviceId);
-    columns.nodes[at] = this.#numberOf(task.nodeId);
-    columns.specVersions[at] = task.specVersion;
-    columns.slots[at] = task.slot;
-    columns.states[at] = task.status.state;
-    columns.desired[at] = task.desired;
-    const body = encodeBody(task, this.#live.words);
-    this.#body(body, 0, body.length);
   }
 
   #body(from: Buffer, start: number, length: number): void {
@@ -83,7 +86,7 @@ export class PageWriter {
   }
 }
 
-/** Spares looking up a name's number in the snapshot by its text, as long as its number in the live table is the same. */
+/** Spares looking up a name's number in the snapshot by its text, as long as its number where it comes from is the same. */
 class Seen {
   readonly #numberOf: (name: string | undefined) => number;
   readonly #names: (string | undefined)[] = [];
@@ -93,11 +96,11 @@ class Seen {
     this.#numberOf = numberOf;
   }
 
-  numberOf(live: number, name: string | undefined): number {
-    if (this.#names[live] === name && this.#numbers[live] !== undefined) return this.#numbers[live];
+  numberOf(there: number, name: string | undefined): number {
+    if (this.#names[there] === name && this.#numbers[there] !== undefined) return this.#numbers[there];
     const number = this.#numberOf(name);
-    this.#names[live] = name;
-    this.#numbers[live] = number;
+    this.#names[there] = name;
+    this.#numbers[there] = number;
     return number;
   }
 }

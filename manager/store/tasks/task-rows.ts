@@ -1,3 +1,4 @@
+import { assert } from '#proto/base/assert.ts';
 import type { TaskPage } from '#proto/gen/shoal.ts';
 import { revisionKey } from '#proto/types/assignments.ts';
 import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
@@ -5,11 +6,11 @@ import type { Task } from '#proto/types/objects.ts';
 import type { TaskState } from '#proto/types/states.ts';
 import { compareTexts } from '../tree.ts';
 import type { TaskTable } from '../view.ts';
-import { compareSlots, Layer } from './layer.ts';
+import { type Before, compareSlots, Layer } from './layer.ts';
 import { isUnsettled, LiveTasks } from './live-tasks.ts';
 import { PageLoader } from './page-loader.ts';
-import { PageWriter } from './page-writer.ts';
-import type { Before, Past } from './past.ts';
+import { type WalkStart, walkPages } from './page-walk.ts';
+import type { Past } from './past.ts';
 
 /** Tasks looked at in one go while walking over all of them. */
 const STRIDE_ROWS = 512;
@@ -25,8 +26,7 @@ export class TaskRows implements TaskTable {
   /** Of a copy: the part of the past that it does not know yet. */
   #past: Past | undefined;
   #size: number | undefined;
-  /** Nobody asks any more for tasks up to this one. */
-  #passed: TaskId | undefined;
+  #isUsedUp = false;
 
   constructor(live = new LiveTasks(), layer?: Layer, past?: Past, size?: number) {
     this.#live = live;
@@ -93,24 +93,20 @@ export class TaskRows implements TaskTable {
 
   /**
    * The same as pages of a snapshot. The live table may change between one page and the next. A copy is used up by it:
-   * what was passed is forgotten, and nothing else is to be asked of it from then on.
+   * nothing else is to be asked of it from then on, so that it keeps nothing of what the walk has passed.
    */
-  *pages(): Generator<TaskPage> {
-    const writer = new PageWriter(this.#live);
+  pages(): Iterable<TaskPage> {
     // Not a copy of a copy: that would keep all that changes meanwhile for the first one, which asks for none of it.
-    const tasks = this.#layer === undefined ? this.copy() : this;
-    for (const stride of tasks.#strides()) {
-      const last = stride.at(-1);
-      if (last === undefined) continue;
-      const page = writer.page(stride);
-      tasks.#pass(stride, typeof last === 'number' ? tasks.#idOf(last) : last.id);
-      yield page;
-    }
+    return walkPages((this.#layer === undefined ? this.copy() : this).#useUp());
   }
 
-  #pass(stride: readonly (number | Task)[], last: TaskId): void {
-    this.#passed = last;
-    for (const item of stride) if (typeof item !== 'number') this.#layer?.forget(item);
+  #useUp(): WalkStart {
+    const layer = this.#layer;
+    const past = this.#past ?? this.#live.past();
+    this.#isUsedUp = true;
+    this.#past = undefined;
+    const different = layer === undefined || layer.isEmpty ? undefined : layer.packed(this.#live.words);
+    return { live: this.#live, different, past };
   }
 
   /** Fills an empty table from pages; finished when the generator has ended, which can be stepped with pauses. */
@@ -176,10 +172,11 @@ export class TaskRows implements TaskTable {
 
   /** A copy's layer, with everything in it that the live table has changed since. */
   #caughtUp(): Layer | undefined {
+    assert(!this.#isUsedUp, 'this copy of the tasks was written as pages, and is used up');
     if (this.#past === undefined || (this.#past.isEmpty && this.#past.next === undefined)) return this.#layer;
     const now = this.#live.past();
     for (let past: Past | undefined = this.#past; past !== undefined && past !== now; past = past.next)
-      this.#layer?.absorb(past, this.#passed);
+      this.#layer?.absorb(past);
     this.#past = now;
     return this.#layer;
   }

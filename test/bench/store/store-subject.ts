@@ -22,13 +22,24 @@ const FLAGS = [
 ];
 const ENV = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '262144', MALLOC_TRIM_THRESHOLD_: '1048576' };
 
+export interface StoreSubjectOpts {
+  readonly tasks: number;
+  /** For Node, besides those that the daemon is started with. */
+  readonly flags: readonly string[];
+}
+
 /** The store of one manager with a million tasks, its consensus and disk, in a process of its own. */
 export class StoreSubject implements Subject {
   readonly name = 'Shoal';
+  readonly #opts: StoreSubjectOpts;
   #directory = '';
   #port = 0;
   #node: TestNode | undefined;
   #process: ManagerProcess | undefined;
+
+  constructor(opts: Partial<StoreSubjectOpts> = {}) {
+    this.#opts = { tasks: TASKS, flags: [], ...opts };
+  }
 
   async start(signal: AbortSignal): Promise<void> {
     this.#directory = await mkdtemp(join(tmpdir(), 'shoal-bench-store-'));
@@ -45,7 +56,7 @@ export class StoreSubject implements Subject {
   async measure(slice: string, signal: AbortSignal): Promise<readonly Sample[]> {
     switch (slice) {
       case 'fill':
-        await this.#ask({ ask: 'fill', tasks: TASKS }, signal);
+        await this.#ask({ ask: 'fill', tasks: this.#opts.tasks }, signal);
         return [];
       case 'updates':
         return await this.#updates(signal);
@@ -83,7 +94,8 @@ export class StoreSubject implements Subject {
     await this.#process?.kill();
     const startedAtMs = performance.now();
     const { tasks } = await this.#open({ kind: 'restart' }, signal);
-    if (tasks < TASKS) throw new Error(`of ${TASKS} tasks, ${tasks} are there after a restart`);
+    if (tasks < this.#opts.tasks)
+      throw new Error(`of ${this.#opts.tasks} tasks, ${tasks} are there after a restart`);
     return performance.now() - startedAtMs;
   }
 
@@ -96,7 +108,7 @@ export class StoreSubject implements Subject {
       listen: { host: '127.0.0.1', port: this.#port },
       start,
     };
-    this.#process = new ManagerProcess();
+    this.#process = new ManagerProcess(this.#opts.flags);
     return await this.#ask({ ask: 'open', opts, identity: identity.current() }, signal);
   }
 
@@ -110,10 +122,10 @@ class ManagerProcess {
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>();
   #asked = 0;
 
-  constructor() {
+  constructor(flags: readonly string[]) {
     this.#child = fork(join(import.meta.dirname, 'manager.ts'), {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      execArgv: FLAGS,
+      execArgv: [...FLAGS, ...flags],
       env: { ...process.env, ...ENV },
     });
     this.#child.on('message', (answered: Answered) => this.#heard(answered));

@@ -2,13 +2,15 @@ import test from 'ava';
 import { TaskRows } from '#manager/store/tasks/task-rows.ts';
 import { assert } from '#proto/base/assert.ts';
 import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
+import type { TaskPage } from '#proto/gen/shoal.ts';
 import { deriveTaskId, type NodeId, type ServiceId, type TaskId } from '#proto/types/ids.ts';
 import type { Task } from '#proto/types/objects.ts';
 import { TaskState } from '#proto/types/states.ts';
 
 const SERVICES: readonly ServiceId[] = ['s1', 's2', 's3'].map((name) => name as ServiceId);
 const NODES: readonly NodeId[] = ['n1', 'n2', 'n3', 'n4'].map((name) => name as NodeId);
-const SERIALS = 300;
+/** More than a page of a snapshot holds. */
+const SERIALS = 1_500;
 
 /** What the table promises, in the simplest words. */
 class Model {
@@ -143,6 +145,53 @@ test('tasks: a walk over all of them is not disturbed by what changes meanwhile'
     change(live, random, 2);
   }
   t.deepEqual(seen, then);
+});
+
+/** What pages of a snapshot hold. */
+function loaded(pages: readonly TaskPage[]): Task[] {
+  const rows = new TaskRows();
+  const loader = rows.loader();
+  for (const page of pages) loader.load(page);
+  for (const _ of loader.finish());
+  return [...rows.all()];
+}
+
+/** The pages, with changes before the first and between one and the next. */
+function pagesOf(rows: TaskRows, between: () => void): TaskPage[] {
+  const pages: TaskPage[] = [];
+  for (const page of rows.pages()) {
+    // What a page holds is good until the next one is asked for.
+    pages.push(structuredClone(page));
+    between();
+  }
+  return pages;
+}
+
+test('tasks: pages hold the moment they were asked for, whatever is made, changed and removed meanwhile', (t) => {
+  const random = seededRandom(11);
+  const live: Pair = { rows: new TaskRows(), model: new Model() };
+  const some = (): void => {
+    for (let i = 0; i < 400; i++) change(live, random, 2);
+  };
+  for (let round = 0; round < 3; round++) {
+    some();
+    const then = live.model.all();
+    t.deepEqual(loaded(pagesOf(live.rows, some)), then);
+  }
+});
+
+test('tasks: pages of a draft hold what is different there too', (t) => {
+  const random = seededRandom(12);
+  const live: Pair = { rows: new TaskRows(), model: new Model() };
+  for (let i = 0; i < 4_000; i++) change(live, random, 1);
+  const draft = copyOf(live);
+  for (let i = 0; i < 400; i++) change(draft, random, 2);
+  const copy = draft.rows.copy();
+  for (let i = 0; i < 400; i++) change(live, random, 3);
+  const pages = pagesOf(copy, () => change(live, random, 4));
+  t.deepEqual(loaded(pages), draft.model.all());
+  t.throws(() => copy.get('0'.repeat(25) as TaskId), { message: /used up/ });
+  t.deepEqual([...draft.rows.all()], draft.model.all());
 });
 
 test('tasks: a look for what is no id of a task finds nothing', (t) => {
