@@ -8,6 +8,7 @@ import { constants } from 'node:os';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Clock } from '#proto/base/clock.ts';
 import { runProgram } from './net-program.ts';
+import { AF_NETLINK, attribute, errnoIn, ipBytes, netlinkMessage, SOCK_RAW_CLOEXEC } from './netlink.ts';
 import { readSetting } from './netns.ts';
 import { inNetworkNamespace, rawSocket, SyscallError } from './sys.ts';
 
@@ -60,8 +61,6 @@ export function parseFlows(text: string): Flow[] {
   }));
 }
 
-const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 0x80003;
 const NETLINK_NETFILTER = 12;
 
 async function deleteFlows(netns: string | undefined, flows: readonly Flow[]): Promise<void> {
@@ -83,15 +82,13 @@ const answer = Buffer.alloc(4_096);
 function deleteFlow(socket: number, flow: Flow): void {
   rawSocket.send(socket, deleteMessage(flow));
   rawSocket.receive(socket, answer);
-  const errno = -answer.readInt32LE(HEADER_BYTES);
+  const errno = errnoIn(answer);
   if (errno !== 0 && errno !== constants.errno.ENOENT)
     throw new SyscallError('ctnetlink delete', errno, `${flow.source} to ${flow.destination}`);
 }
 
-const HEADER_BYTES = 16;
 /** Subsystem ctnetlink (1), message IPCTNL_MSG_CT_DELETE (2). */
 const CT_DELETE = (1 << 8) | 2;
-const NLM_F_REQUEST_ACK = 5;
 const NESTED = 0x8000;
 const AF_INET = 2;
 
@@ -111,25 +108,7 @@ export function deleteMessage(flow: Flow): Buffer {
     NESTED | 1,
     Buffer.concat([ip, attribute(NESTED | 2, Buffer.concat(ports)), ...zone]),
   );
-  const header = Buffer.alloc(HEADER_BYTES + 4);
-  header.writeUInt32LE(header.length + tuple.length, 0);
-  header.writeUInt16LE(CT_DELETE, 4);
-  header.writeUInt16LE(NLM_F_REQUEST_ACK, 6);
-  header.writeUInt8(AF_INET, HEADER_BYTES);
-  return Buffer.concat([header, tuple]);
-}
-
-/** Length, type, value, padded to four bytes. */
-function attribute(type: number, value: Buffer): Buffer {
-  const bytes = Buffer.alloc(Math.ceil((4 + value.length) / 4) * 4);
-  bytes.writeUInt16LE(4 + value.length, 0);
-  bytes.writeUInt16LE(type, 2);
-  value.copy(bytes, 4);
-  return bytes;
-}
-
-function ipBytes(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number));
+  return netlinkMessage(CT_DELETE, 0, Buffer.from([AF_INET, 0, 0, 0]), [tuple]);
 }
 
 function bigEndian16(value: number): Buffer {

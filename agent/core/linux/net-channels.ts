@@ -5,9 +5,11 @@
  */
 import type { Clock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
+import { ipRequest } from './ip-command.ts';
 import { LIGHT_INPUT_BYTES_MAX, runLightProgram } from './light-program.ts';
 import { batchErrors, NetChannel, type NetChannelOpts, type NetErrors, type NetTool } from './net-channel.ts';
 import { runProgram } from './net-program.ts';
+import { changeNetwork } from './rtnetlink.ts';
 
 export interface NetChannelsOpts extends NetChannelOpts {
   /** Programs kept at once; beyond, the one that was idle longest ends. */
@@ -41,8 +43,36 @@ export class NetChannels implements AsyncDisposable {
     return await this.#channel(netns, tool).run(commands);
   }
 
-  /** The same for a namespace that is changed once in a while: the program ends with its work. */
+  /**
+   * The same for a namespace that is changed once in a while, without a program that is kept: most often without any. What
+   * the kernel refuses `ip` is asked to do again, for its words about it.
+   */
   async runOnce(
+    netns: string | undefined,
+    tool: 'ip' | 'bridge',
+    commands: readonly string[],
+  ): Promise<NetErrors> {
+    const left = tool === 'ip' ? await this.#leftByKernel(netns, commands) : [...commands.keys()];
+    const said = await this.#runProgram(
+      netns,
+      tool,
+      left.map((at) => commands[at] as string),
+    );
+    const errors = new Array<string | undefined>(commands.length).fill(undefined);
+    for (const [i, at] of left.entries()) errors[at] = said[i];
+    return errors;
+  }
+
+  /** Does by itself what it can; which of the commands are still to be done. */
+  async #leftByKernel(netns: string | undefined, commands: readonly string[]): Promise<number[]> {
+    const all = [...commands.keys()];
+    const requests = commands.map(ipRequest).filter((request) => request !== undefined);
+    if (requests.length < commands.length) return all;
+    const failed = await changeNetwork(netns, requests).catch(() => undefined);
+    return failed === undefined ? all : all.filter((at) => failed[at]);
+  }
+
+  async #runProgram(
     netns: string | undefined,
     tool: 'ip' | 'bridge',
     commands: readonly string[],

@@ -191,6 +191,15 @@ export const rawSocket = {
   send(fd: number, data: Uint8Array): number {
     return checked('send', Number(native.send(fd, data, data.length, MSG_NOSIGNAL)), `descriptor ${fd}`);
   },
+  /** The same by another thread: for what the kernel takes its time to do in the call. */
+  sendAside(fd: number, data: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      native.send.async(fd, data, data.length, MSG_NOSIGNAL, (error: Error | null, sent: number) => {
+        if (error) reject(error);
+        else resolve(Number(sent));
+      });
+    });
+  },
   /** Bytes received, 0 at the end; undefined when there is nothing yet. */
   receive(fd: number, into: Uint8Array): number | undefined {
     const length = Number(native.recv(fd, into, into.length, MSG_DONTWAIT));
