@@ -110,15 +110,31 @@ export interface ResolvedImage {
   readonly mayHaveMoved?: boolean;
 }
 
+/** A node's turn to fetch a blob from a registry, while others wait for what it brings. */
+export interface FetchTurn {
+  /** Bytes have come: without that the turn ends soon. */
+  moved(): void;
+  /** It can't be fetched from here: another node may try at once. */
+  failed(): void;
+}
+
+export type PeerContent = { readonly chunks: AsyncIterable<Uint8Array> } | { readonly turn: FetchTurn };
+
+export interface PeerReadOpts {
+  /** Of the whole blob, where that is known. */
+  readonly size?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Other nodes as a source of image content; the cluster part of this node provides it. */
 export interface ContentPeers {
   /** Asks every node that is up; the first that knows the reference answers. */
   resolve(reference: string, signal?: AbortSignal): Promise<ResolvedImage | undefined>;
   /**
-   * The blob with this digest from a node that has it, from `offset` on; undefined when nobody does.
-   * The caller checks the digest.
+   * The blob with this digest, from `offset` on, from a node that has it; else, once it is this node's turn, the right to
+   * fetch it from elsewhere. The caller checks the digest.
    */
-  read(digest: string, offset: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
+  read(digest: string, offset: number, opts?: PeerReadOpts): Promise<PeerContent>;
 }
 
 export interface Images {
@@ -128,6 +144,6 @@ export interface Images {
   ensure(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<void>;
   /** What a node gives its peers (proto/content.proto). */
   has(digest: string): boolean;
-  open(digest: string, offset: number): AsyncIterable<Uint8Array>;
+  open(digest: string, offset: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   resolveLocal(reference: string): ResolvedImage | undefined;
 }

@@ -1,4 +1,13 @@
-import type { ContentPeers, ResolvedImage } from '#agent/core/engine.ts';
+import type {
+  ContentPeers,
+  FetchTurn,
+  PeerContent,
+  PeerReadOpts,
+  ResolvedImage,
+} from '#agent/core/engine.ts';
+
+/** Nobody waits for what this node fetches. */
+const ALONE: FetchTurn = { moved: () => undefined, failed: () => undefined };
 
 /** Other nodes as a source of images: nobody while this node is alone, the swarm's while it is in one. */
 export class PeersSwitch implements ContentPeers {
@@ -12,11 +21,7 @@ export class PeersSwitch implements ContentPeers {
     return this.#peers?.resolve(reference, signal);
   }
 
-  async read(
-    digest: string,
-    offset: number,
-    signal?: AbortSignal,
-  ): Promise<AsyncIterable<Uint8Array> | undefined> {
-    return this.#peers?.read(digest, offset, signal);
+  async read(digest: string, offset: number, opts?: PeerReadOpts): Promise<PeerContent> {
+    return (await this.#peers?.read(digest, offset, opts)) ?? { turn: ALONE };
   }
 }

@@ -1,5 +1,7 @@
 import { ContentPeers } from '#agent/core/image/content-peers.ts';
 import { contentService } from '#agent/core/image/content-service.ts';
+import type { Peer } from '#agent/core/image/keepers.ts';
+import { Turns } from '#agent/core/image/turns.ts';
 import { taskLogs } from '#agent/exec/container/task-logs.ts';
 import type { NodeIdentity } from '#agent/session/identity.ts';
 import type { KnownManager } from '#agent/session/managers.ts';
@@ -57,7 +59,8 @@ export async function stand(opts: StandOpts, modules: StandModules): Promise<Sta
   const { identity, folder, machine, log, clock } = modules;
   const listen = { host: settings.listen.host, port: settings.peerPort };
   const peers = stack.use(await listenRpc(listen, { identity, clock, log: log.child('peers') }));
-  peers.add('Content', 'node', contentService({}, { images: machine.images }));
+  const turns = new Turns({ clock });
+  peers.add('Content', 'node', contentService({}, { images: machine.images, turns }));
   peers.add('NodeLogs', 'manager', taskLogs(machine.engine.containers));
   const manager = stack.use(
     new ManagerSwitch(settings, {
@@ -85,17 +88,24 @@ export async function stand(opts: StandOpts, modules: StandModules): Promise<Sta
     ),
   );
   manager.followRole();
-  stack.use(offerPeers(agent, modules));
+  stack.use(offerPeers(agent, turns, modules));
   const running = stack.move();
   return { settings, agent, manager, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** Images are fetched from the other nodes for as long as this one stands. */
-function offerPeers({ membership, assigned }: AgentPart, { peers, clock, random }: StandModules): Disposable {
-  const addresses = (): string[] => {
-    return [...assigned().peers.values()].filter(({ up }) => up).map(({ peerAddr }) => peerAddr);
+function offerPeers(
+  { membership, assigned }: AgentPart,
+  turns: Turns,
+  { peers, clock, random }: StandModules,
+): Disposable {
+  const others = (): Peer[] => {
+    const up = [...assigned().peers.values()].filter((peer) => peer.up);
+    return up.map(({ nodeId, peerAddr }) => ({ nodeId, address: peerAddr }));
   };
-  peers.set(new ContentPeers({ dialer: membership.dialer, peers: addresses, clock, random }));
+  const nodeId = (): string => assigned().self.nodeId;
+  const { dialer } = membership;
+  peers.set(new ContentPeers({ dialer, nodeId, turns, peers: others, clock, random }));
   return { [Symbol.dispose]: () => peers.set(undefined) };
 }
 

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { codeOf, messageOf, ShoalError } from '#proto/base/errors.ts';
 import { algorithmOf, type Digest, hexOf, isDigest, sha256Of } from './digest.ts';
 import { DiskReserve, discard, freshName, syncFolder, writeFailure } from './disk.ts';
+import { type Chunks, Incoming } from './incoming.ts';
 import { DOCUMENT_BYTES_MAX } from './oci.ts';
 
 const READ_BYTES = 256 * 1024;
 
 /** Gives the bytes of a blob from an offset on. */
-export type BlobSource = (offset: number) => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>;
+export type BlobSource = (offset: number) => Chunks | Promise<Chunks>;
 
 export interface IngestOpts {
   /** Known before: more or fewer bytes are refused. */
@@ -31,6 +32,7 @@ export class BlobStore {
   readonly #ingest: string;
   readonly #trash: string;
   readonly #sizes = new Map<Digest, number>();
+  readonly #incoming = new Map<Digest, Incoming>();
 
   /** Opens the store under `root`; `ingest` and `trash` are folders of the same file system. */
   constructor(root: string, ingest: string, trash: string) {
@@ -84,6 +86,12 @@ export class BlobStore {
     }) as AsyncIterable<Buffer>;
   }
 
+  /** Like `stream`, and as it comes, what is on its way here first hand. */
+  follow(digest: Digest, offset = 0, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const incoming = this.has(digest) ? undefined : this.#incoming.get(digest);
+    return incoming?.isFirstHand ? incoming.follow(offset, signal) : this.stream(digest, offset);
+  }
+
   /** Keeps a document. */
   async put(bytes: Uint8Array): Promise<Digest> {
     const digest = sha256Of(bytes);
@@ -112,17 +120,26 @@ export class BlobStore {
    */
   async ingest(digest: Digest, source: BlobSource, opts: IngestOpts = {}): Promise<void> {
     const file = this.temporary();
+    const incoming = new Incoming(file);
+    this.#incoming.set(digest, incoming);
     try {
-      const size = await this.#fetch(file, digest, source, opts);
+      const size = await this.#fetch({ file, incoming }, digest, source, opts);
       await this.adopt(file, digest, size);
     } finally {
+      incoming.brokeOff();
+      if (this.#incoming.get(digest) === incoming) this.#incoming.delete(digest);
       await rm(file, { force: true });
     }
   }
 
-  async #fetch(file: string, digest: Digest, source: BlobSource, opts: IngestOpts): Promise<number> {
+  async #fetch(
+    { file, incoming }: { readonly file: string; readonly incoming: Incoming },
+    digest: Digest,
+    source: BlobSource,
+    opts: IngestOpts,
+  ): Promise<number> {
     await using handle = await open(file, 'wx', 0o600);
-    const disk = { handle, reserve: new DiskReserve(this.#ingest) };
+    const disk = { handle, reserve: new DiskReserve(this.#ingest), incoming };
     const transfer = new Transfer(disk, createHash(algorithmOf(digest)), digest, opts);
     for (let attempt = 0; ; attempt++) {
       const before = transfer.size;
@@ -130,6 +147,7 @@ export class BlobStore {
         await transfer.take(await source(transfer.size));
         break;
       } catch (error) {
+        incoming.brokeOff();
         opts.signal?.throwIfAborted();
         if (error instanceof WrongContent || error instanceof DiskFailure) throw error;
         // What moved on is no failure of the same place.
@@ -138,6 +156,7 @@ export class BlobStore {
       }
     }
     transfer.check();
+    incoming.isWhole();
     await handle.sync();
     return transfer.size;
   }
@@ -179,6 +198,7 @@ class DiskFailure extends ShoalError {
 interface Disk {
   readonly handle: FileHandle;
   readonly reserve: DiskReserve;
+  readonly incoming: Incoming;
 }
 
 class Transfer {
@@ -195,7 +215,8 @@ class Transfer {
     this.#opts = opts;
   }
 
-  async take(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async take(chunks: Chunks): Promise<void> {
+    this.#disk.incoming.comesFrom(chunks);
     for await (const chunk of chunks) {
       this.#opts.signal?.throwIfAborted();
       if (this.#opts.size !== undefined && this.size + chunk.length > this.#opts.size) {
@@ -204,6 +225,7 @@ class Transfer {
       await this.#write(chunk);
       this.#hash.update(chunk);
       this.size += chunk.length;
+      this.#disk.incoming.grew(this.size);
       this.#opts.onProgress?.(this.size);
     }
     if (this.#opts.size !== undefined && this.size < this.#opts.size) {

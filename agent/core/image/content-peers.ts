@@ -1,14 +1,36 @@
 import { backoffMs } from '#proto/base/backoff.ts';
 import type { Clock } from '#proto/base/clock.ts';
-import { codeOf } from '#proto/base/errors.ts';
 import type { Random } from '#proto/base/random.ts';
-import type { Client, RpcDialer } from '#proto/rpc/types.ts';
-import type { ContentPeers as ContentPeersOfEngine, ResolvedImage } from '../engine.ts';
+import type { RpcDialer } from '#proto/rpc/types.ts';
+import type {
+  ContentPeers as ContentPeersOfEngine,
+  PeerContent,
+  PeerReadOpts,
+  ResolvedImage,
+} from '../engine.ts';
+import { Keepers, NO_TURN, type Peer } from './keepers.ts';
+import {
+  begun,
+  type ContentClient,
+  type Holder,
+  inOrder,
+  laneOf,
+  nearOf,
+  type Offer,
+  opened,
+  type Want,
+} from './offers.ts';
+import { striped } from './striped.ts';
+import type { Turns } from './turns.ts';
 
 export interface ContentPeersModules {
   readonly dialer: RpcDialer;
-  /** host:port of every other node that is up, at this moment. */
-  readonly peers: () => readonly string[];
+  /** This node's id, as the others know it. */
+  readonly nodeId: () => string;
+  /** Those that this node keeps for all. */
+  readonly turns: Turns;
+  /** Every other node that is up, at this moment. */
+  readonly peers: () => readonly Peer[];
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -19,24 +41,21 @@ const ANSWER_MS_MAX = 2_000;
 /** How long a busy cluster is waited for. Each node that has got the blob is one more that gives it. */
 const BUSY_ROUNDS_MAX = 300;
 const BUSY = { firstMs: 100, maxMs: 2_000 } as const;
+/** Blobs of at least this size come from several nodes at once, when several have nothing else to give. */
+const STRIPED_BYTES_MIN = 16 * 1024 * 1024;
+const LANES_MAX = 3;
 
-type ContentClient = Client<'Content'>;
-
-/** A node that takes so much longer to answer than the first is somewhere else. */
-const FAR = { times: 4, ms: 5 } as const;
-
-interface Holder {
-  readonly client: ContentClient;
-  readonly reads: number;
-  readonly answerMs: number;
-}
-
-/** Other nodes as a source of image content: the nearest of those that have it, and of them the least busy. */
+/**
+ * Other nodes as a source of image content: the nearest of those that have it, and of them the least busy. What nobody has
+ * is fetched by one node after the other (turns.ts), while the others read along, or from those that have it by then.
+ */
 export class ContentPeers implements ContentPeersOfEngine {
   readonly #modules: ContentPeersModules;
+  readonly #keepers: Keepers;
 
   constructor(modules: ContentPeersModules) {
     this.#modules = modules;
+    this.#keepers = new Keepers(modules);
   }
 
   async resolve(reference: string, signal?: AbortSignal): Promise<ResolvedImage | undefined> {
@@ -58,26 +77,52 @@ export class ContentPeers implements ContentPeersOfEngine {
     return undefined;
   }
 
-  async read(
-    digest: string,
-    offset: number,
-    signal?: AbortSignal,
-  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+  async read(digest: string, offset: number, opts: PeerReadOpts = {}): Promise<PeerContent> {
+    const want: Want = { digest, offset, ...opts };
     for (let round = 0; round < BUSY_ROUNDS_MAX; round++) {
-      const holders = await this.#holders(digest, signal);
-      if (holders.length === 0) return undefined;
-      for (const { client } of holders) {
-        const chunks = await opened(client, digest, offset, signal);
-        if (chunks) return chunks;
-      }
-      await this.#modules.clock.sleep(backoffMs(BUSY, round, this.#modules.random), signal);
+      // Who waits need not ask everybody each time.
+      const offer = await this.#offered(want, round === 0 ? Number.POSITIVE_INFINITY : 1);
+      if (typeof offer === 'object') return { chunks: offer };
+      const content = offer === 'nowhere' ? await this.#turn(want, round > 0) : undefined;
+      if (content) return content;
+      await this.#modules.clock.sleep(backoffMs(BUSY, round, this.#modules.random), opts.signal);
+    }
+    return { turn: NO_TURN };
+  }
+
+  async #offered(want: Want, groupsMax: number): Promise<Offer> {
+    const holders = await this.#holders(want, groupsMax);
+    const lanes = lanesTo(holders, want);
+    const several = lanes && (await begun(lanes, want.signal));
+    if (typeof several === 'object') return several;
+    let offer: Offer = 'nowhere';
+    for (const { client } of holders) {
+      const answer = await opened(client, want);
+      if (typeof answer === 'object') return answer;
+      if (answer === 'busy') offer = answer;
+    }
+    return offer;
+  }
+
+  /** This node's turn to fetch what nobody has; what those give whose turn it is; undefined: later. */
+  async #turn(want: Want, mayBeSomewhere: boolean): Promise<PeerContent | undefined> {
+    const asked = await this.#keepers.ask(want.digest, want.signal);
+    if ('turn' in asked) {
+      const offer = mayBeSomewhere ? await this.#offered(want, Number.POSITIVE_INFINITY) : 'nowhere';
+      if (typeof offer === 'object') return { chunks: offer };
+      return offer === 'nowhere' ? asked : undefined;
+    }
+    const { dialer, peers } = this.#modules;
+    for (const { address } of peers().filter(({ nodeId }) => asked.fetching.includes(nodeId))) {
+      const chunks = await opened(dialer.client('Content', address, 'node'), want);
+      if (typeof chunks === 'object') return { chunks };
     }
     return undefined;
   }
 
   /** Who has a blob, in the order in which to ask for it. */
-  async #holders(digest: string, signal?: AbortSignal): Promise<Holder[]> {
-    for (const group of this.#groups()) {
+  async #holders({ digest, signal }: Want, groupsMax: number): Promise<Holder[]> {
+    for (const group of this.#groups().take(groupsMax)) {
       const answers = await Promise.all(group.map((client) => this.#holder(client, digest, signal)));
       signal?.throwIfAborted();
       const holders = answers.filter((answer) => answer !== undefined);
@@ -106,7 +151,7 @@ export class ContentPeers implements ContentPeersOfEngine {
   *#groups(): Generator<ContentClient[]> {
     const { dialer, peers, random } = this.#modules;
     const addresses = peers()
-      .map((address) => ({ address, at: random.next() }))
+      .map(({ address }) => ({ address, at: random.next() }))
       .sort((a, b) => a.at - b.at);
     for (let at = 0; at < addresses.length; at += ASKED_AT_ONCE) {
       const group = addresses.slice(at, at + ASKED_AT_ONCE);
@@ -115,12 +160,16 @@ export class ContentPeers implements ContentPeersOfEngine {
   }
 }
 
-/** Near ones first, of them the least busy; equals stay in their order, which is random. */
-function inOrder(holders: readonly Holder[]): Holder[] {
-  const nearestMs = Math.min(...holders.map(({ answerMs }) => answerMs));
-  const farFromMs = nearestMs * FAR.times + FAR.ms;
-  const isFar = ({ answerMs }: Holder): number => (answerMs > farFromMs ? 1 : 0);
-  return holders.toSorted((a, b) => isFar(a) - isFar(b) || a.reads - b.reads);
+/** A large blob from several idle nodes; undefined when it is small, or there are not several. */
+function lanesTo(
+  holders: readonly Holder[],
+  { digest, offset, size, signal }: Want,
+): AsyncGenerator<Uint8Array> | undefined {
+  if (size === undefined || size - offset < STRIPED_BYTES_MIN) return undefined;
+  const idle = nearOf(holders).filter(({ reads }) => reads === 0);
+  if (idle.length < 2) return undefined;
+  const lanes = idle.slice(0, LANES_MAX).map(({ client }) => laneOf(client, digest));
+  return striped(lanes, { from: offset, to: size }, signal);
 }
 
 /** The first answer that is one; undefined when all have none or fail. */
@@ -137,35 +186,5 @@ async function firstFound<T>(
     return await Promise.any(answers);
   } catch {
     return undefined;
-  }
-}
-
-/** Begins to read; undefined when the node is busy, has it no longer, or is gone. Later failures are the reader's. */
-async function opened(
-  client: ContentClient,
-  digest: string,
-  offset: number,
-  signal: AbortSignal | undefined,
-): Promise<AsyncIterable<Uint8Array> | undefined> {
-  const stream = client.read({ digest, offset }, signal ? { signal } : {})[Symbol.asyncIterator]();
-  try {
-    const first = await stream.next();
-    return rest(first, stream);
-  } catch (error) {
-    signal?.throwIfAborted();
-    const mayBeElsewhere = ['RESOURCE_EXHAUSTED', 'NOT_FOUND', 'UNAVAILABLE', 'DEADLINE_EXCEEDED'];
-    if (mayBeElsewhere.includes(codeOf(error))) return undefined;
-    throw error;
-  }
-}
-
-async function* rest(
-  first: IteratorResult<{ data: Uint8Array }>,
-  stream: AsyncIterator<{ data: Uint8Array }>,
-): AsyncGenerator<Uint8Array> {
-  try {
-    for (let item = first; !item.done; item = await stream.next()) yield item.value.data;
-  } finally {
-    await stream.return?.();
   }
 }

@@ -2,6 +2,7 @@ import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import type { Implementation } from '#proto/rpc/types.ts';
 import type { Images } from '../engine.ts';
 import { isDigest } from './digest.ts';
+import type { Turns } from './turns.ts';
 
 /**
  * Reads at a time that one node gives its peers; more are told to ask another, or later. Few: when many nodes want the same
@@ -24,12 +25,14 @@ export interface ContentServiceModules {
     /** Undefined when it is not here. Without: nothing is small. */
     readonly size?: (digest: string) => number | undefined;
   };
+  /** Whose turn it is to fetch what this node keeps the turns of. */
+  readonly turns: Turns;
 }
 
 /** What this node gives its peers: image content by digest (proto/content.proto). */
 export function contentService(
   opts: ContentServiceOpts,
-  { images }: ContentServiceModules,
+  { images, turns }: ContentServiceModules,
 ): Implementation<'Content'> {
   const readsMax = opts.readsMax ?? READS_MAX;
   let reads = 0;
@@ -45,10 +48,15 @@ export function contentService(
       return Promise.resolve({ digests: known, readsInProgress: reads });
     },
 
-    async *read({ digest, offset }, call) {
+    turn({ digest, failed }, call) {
+      if (!isDigest(digest)) throw new ShoalError('INVALID_ARGUMENT', `${digest} is no digest`);
+      return Promise.resolve(turns.take({ digest, failed }, call.peer?.nodeId ?? call.peerAddr));
+    },
+
+    async *read({ digest, offset, length }, call) {
       if (!isDigest(digest)) throw new ShoalError('INVALID_ARGUMENT', `${digest} is no digest`);
       if ((images.size?.(digest) ?? Number.POSITIVE_INFINITY) <= SMALL_BYTES_MAX) {
-        return yield* pieces(images.open(digest, offset), call.signal);
+        return yield* pieces(images.open(digest, offset, call.signal), call.signal, length);
       }
       if (reads >= readsMax) {
         throw new ShoalError(
@@ -58,7 +66,7 @@ export function contentService(
       }
       reads += 1;
       try {
-        yield* pieces(images.open(digest, offset), call.signal);
+        yield* pieces(images.open(digest, offset, call.signal), call.signal, length);
       } finally {
         reads -= 1;
       }
@@ -66,13 +74,19 @@ export function contentService(
   };
 }
 
+/** Content in messages; `length` bytes of it, or all when that is 0. */
 async function* pieces(
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
+  length: number,
 ): AsyncGenerator<{ data: Uint8Array }> {
-  for await (const data of chunks) {
+  let left = length > 0 ? length : Number.POSITIVE_INFINITY;
+  for await (const chunk of chunks) {
     signal.throwIfAborted();
+    const data = chunk.length > left ? chunk.subarray(0, left) : chunk;
     for (let at = 0; at < data.length; at += CHUNK_BYTES) yield { data: data.subarray(at, at + CHUNK_BYTES) };
+    left -= data.length;
+    if (left <= 0) return;
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type ImageConfig,
   type ImageManifest,
   isIndexType,
+  manifestTypeOf,
   type Platform,
   parseImageConfig,
   parseIndex,
@@ -27,7 +28,7 @@ const RETRY = { firstMs: 500, maxMs: 10_000 } as const;
 
 export interface FetchOpts {
   readonly source: ContentSource;
-  readonly platform?: Platform;
+  readonly platform?: Platform | undefined;
   readonly progress: ProgressSink;
   readonly signal?: AbortSignal | undefined;
 }
@@ -67,6 +68,12 @@ export class Fetcher {
     return await this.#store.add({ manifest: manifest.digest });
   }
 
+  /** What a digest stands for, once its document is here. Take a lease on it. A failure is told at once. */
+  async describe(digest: Digest, opts: FetchOpts): Promise<Descriptor> {
+    const bytes = await this.#document({ digest }, true, { ...opts, retries: false });
+    return { mediaType: manifestTypeOf(bytes, undefined), digest, size: bytes.length };
+  }
+
   async #choose(target: Descriptor, lease: Lease, opts: FetchOpts): Promise<Descriptor> {
     const index = parseIndex(await this.#document(target, true, opts));
     const wanted = opts.platform ?? HOST_PLATFORM;
@@ -86,7 +93,11 @@ export class Fetcher {
   }
 
   /** A document, from here or the source. */
-  async #document({ digest, size }: Descriptor, isManifest: boolean, opts: FetchOpts): Promise<Buffer> {
+  async #document(
+    { digest, size }: Pick<Descriptor, 'digest'> & Partial<Descriptor>,
+    isManifest: boolean,
+    opts: FetchOpts & { readonly retries?: boolean },
+  ): Promise<Buffer> {
     const { blobs } = this.#store;
     await this.#blobs.run(
       digest,
@@ -96,7 +107,11 @@ export class Fetcher {
         const ingest = async (from: ContentSource): Promise<void> => {
           const get = async (): Promise<AsyncIterable<Uint8Array>> =>
             one(await from.document(digest, isManifest, opts.signal));
-          await blobs.ingest(digest, get, { size, signal: opts.signal, retry: this.#retry(opts) });
+          await blobs.ingest(digest, get, {
+            ...(size !== undefined && { size }),
+            ...(opts.retries !== false && { retry: this.#retry(opts) }),
+            signal: opts.signal,
+          });
         };
         await fromAny(opts.source, ingest, opts.signal);
         return true;
@@ -148,7 +163,7 @@ export class Fetcher {
     if (this.#downloads.inside >= DOWNLOADS_MAX) opts.progress({ id, status: 'Waiting' });
     const make = async (): Promise<true> => {
       const ingest = (from: ContentSource): Promise<void> =>
-        blobs.ingest(digest, (offset) => from.blob(digest, offset, opts.signal), {
+        blobs.ingest(digest, (offset) => from.blob(digest, offset, opts.signal, size), {
           size,
           signal: opts.signal,
           retry: this.#retry(opts),

@@ -6,6 +6,7 @@ import { Fetcher } from './fetch.ts';
 import { Flights } from './flights.ts';
 import type { ImageStore } from './image-store.ts';
 import type { StoredImage } from './image-table.ts';
+import type { Lease } from './leases.ts';
 import { findImage } from './lookup.ts';
 import type { Descriptor, Platform } from './oci.ts';
 import { noProgress, type ProgressSink } from './progress.ts';
@@ -18,7 +19,7 @@ import {
   withoutTagIfDigest,
 } from './reference.ts';
 import { Resolver } from './resolver.ts';
-import { type ContentSource, firstOf, fromPeers } from './source.ts';
+import { type ContentSource, fromCluster } from './source.ts';
 
 export interface ImagesModules {
   readonly store: ImageStore;
@@ -72,11 +73,21 @@ export class Images implements ImagesOfEngine {
     await this.#ensuring.run(reference, signal, there, async () => {
       const parsed = withDefaultTag(parseReference(reference));
       const opts = { auth, signal, progress };
-      const fromPeer = await this.#atPeers(parsed, opts);
-      const origin = fromPeer ?? (await this.#atRegistry(parsed, opts));
-      await this.#bring(parsed, origin, opts);
+      using lease = this.store.lease();
+      await this.#bring(parsed, await this.#originToEnsure(parsed, lease, opts), opts);
       return true;
     });
+  }
+
+  async #originToEnsure(wanted: Reference, lease: Lease, opts: PullOpts): Promise<Origin> {
+    const { digest } = wanted;
+    if (digest === undefined)
+      return (await this.#atPeers(wanted, opts)) ?? (await this.#atRegistry(wanted, opts));
+    // There is nothing to ask about: many nodes that start together have the registry asked once.
+    lease.add(digest);
+    const source = this.#anywhere(this.#lazily(wanted, opts));
+    const target = await this.#fetcher.describe(digest, { ...opts, source });
+    return { target, isRegistered: true, source };
   }
 
   #isHere(reference: string): boolean {
@@ -126,32 +137,36 @@ export class Images implements ImagesOfEngine {
     const found = await peers?.resolve(familiarName(withoutTagIfDigest(wanted)), opts.signal);
     if (!peers || !found) return undefined;
     const { digest, mediaType, size } = found;
-    // A node may leave while it is read from: then the registry is left to ask.
-    const source = firstOf([fromPeers(peers), this.#lazily(wanted, opts)]);
+    const source = this.#anywhere(this.#lazily(wanted, opts));
     return { target: { digest, mediaType, size }, isRegistered: found.mayHaveMoved ?? false, source };
+  }
+
+  /** The other nodes, where there are any, and where an image comes from otherwise. */
+  #anywhere(origin: ContentSource): ContentSource {
+    const { peers } = this.#modules;
+    return peers ? fromCluster(peers, origin) : origin;
   }
 
   /** The registry as a source that is first talked to when something is wanted from it. */
   #lazily(wanted: Reference, { auth, signal }: PullOpts): ContentSource {
-    let opened: Promise<ContentSource> | undefined;
-    const open = (): Promise<ContentSource> => {
-      opened ??= this.#modules.registries.source(wanted, auth, signal);
-      return opened;
-    };
+    const { registries } = this.#modules;
+    const open = once(() => registries.source(wanted, auth, signal));
     return {
-      document: async (...args) => await (await open()).document(...args),
+      document: async (digest, ...args) => {
+        // Its failure is what the user is shown.
+        if (digest !== wanted.digest) return await (await open()).document(digest, ...args);
+        return (await registries.resolve(withoutTagIfDigest(wanted), auth, signal)).root.bytes;
+      },
       blob: async (...args) => await (await open()).blob(...args),
     };
   }
 
   async #atRegistry(wanted: Reference, { auth, signal }: PullOpts): Promise<Origin> {
-    const { registries, peers } = this.#modules;
-    const { root, source } = await registries.resolve(withoutTagIfDigest(wanted), auth, signal);
-    const sources = peers ? [fromPeers(peers), source] : [source];
+    const { root, source } = await this.#modules.registries.resolve(withoutTagIfDigest(wanted), auth, signal);
     // The manifest has just come: there is no need to ask anybody else for it.
     const target = { ...root.descriptor };
     const isRoot = (digest: Digest): boolean => digest === target.digest;
-    const all = firstOf(sources);
+    const all = this.#anywhere(source);
     return {
       target,
       isRegistered: true,
@@ -195,11 +210,23 @@ export class Images implements ImagesOfEngine {
     return this.store.blobs.size(digest);
   }
 
-  open(digest: Digest, offset: number): AsyncIterable<Uint8Array> {
-    return this.store.blobs.stream(digest, offset);
+  open(digest: Digest, offset: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.store.blobs.follow(digest, offset, signal);
   }
 
   resolveLocal(reference: string): ResolvedImage | undefined {
     return this.#resolver.local(reference);
   }
+}
+
+/** Opens something when it is first asked for; again only when that failed. */
+function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined;
+  return () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
 }

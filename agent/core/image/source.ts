@@ -1,29 +1,70 @@
 import { codeOf, FAILURES, ShoalError } from '#proto/base/errors.ts';
-import type { ContentPeers } from '../engine.ts';
+import type { ContentPeers, FetchTurn } from '../engine.ts';
 import type { Digest } from './digest.ts';
+import type { Chunks } from './incoming.ts';
 import { DOCUMENT_BYTES_MAX } from './oci.ts';
 
 /** Somewhere that image content can be read from. Nothing it gives is trusted: who reads checks the digest. */
 export interface ContentSource {
   /** A manifest, index or config as a whole. */
   document(digest: Digest, isManifest: boolean, signal?: AbortSignal): Promise<Uint8Array>;
-  /** A blob from an offset on. */
-  blob(digest: Digest, offset: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** A blob from an offset on; `size` is that of all of it, where it is known. */
+  blob(digest: Digest, offset: number, signal?: AbortSignal, size?: number): Promise<Chunks>;
   /** Whom to ask when this gave something else than was asked for. */
   readonly otherwise?: ContentSource;
 }
 
-/** The other nodes of the cluster. NOT_FOUND for what none of them has. */
-export function fromPeers(peers: ContentPeers): ContentSource {
-  const blob: ContentSource['blob'] = async (digest, offset, signal) => {
-    const found = await peers.read(digest, offset, signal);
-    if (!found) throw new ShoalError('NOT_FOUND', `no node has ${digest}`);
-    return found;
+/** Documents are asked for again by themselves: a node that gives one may leave meanwhile. */
+const DOCUMENT_TRIES = 3;
+
+/** The other nodes of the cluster; what none of them has comes from where it was made, once it is this node's turn. */
+export function fromCluster(peers: ContentPeers, origin: ContentSource): ContentSource {
+  const blob: ContentSource['blob'] = async (digest, offset, signal, size) => {
+    const found = await peers.read(digest, offset, { signal, size });
+    if ('chunks' in found) return found.chunks;
+    return during(found.turn, await inTurn(found.turn, () => origin.blob(digest, offset, signal, size)));
   };
-  return {
-    blob,
-    document: async (digest, _isManifest, signal) => await collect(await blob(digest, 0, signal)),
+  const document: ContentSource['document'] = async (digest, isManifest, signal) => {
+    for (let attempt = 1; ; attempt++) {
+      const found = await peers.read(digest, 0, { signal });
+      if ('turn' in found) return await inTurn(found.turn, () => origin.document(digest, isManifest, signal));
+      try {
+        return await collect(found.chunks);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (attempt === DOCUMENT_TRIES) throw error;
+      }
+    }
   };
+  return { blob, document, otherwise: origin };
+}
+
+/** Gives the turn back when nothing comes of it. */
+async function inTurn<T>(turn: FetchTurn, fetch: () => Promise<T>): Promise<T> {
+  try {
+    return await fetch();
+  } catch (error) {
+    turn.failed();
+    throw error;
+  }
+}
+
+/** What comes in a turn: it lasts as long as something comes. Others may read along. */
+function during(turn: FetchTurn, chunks: AsyncIterable<Uint8Array>): Chunks {
+  const moving = async function* (): AsyncGenerator<Uint8Array> {
+    let isWhole = false;
+    try {
+      for await (const chunk of chunks) {
+        turn.moved();
+        yield chunk;
+      }
+      isWhole = true;
+    } finally {
+      // A turn that ends well is not given back: those who ask meanwhile are sent here.
+      if (!isWhole) turn.failed();
+    }
+  };
+  return { isFirstHand: true, [Symbol.asyncIterator]: moving };
 }
 
 /** The first of several that has something. When none has: a failure that may pass by itself, else the last one's. */
@@ -45,7 +86,8 @@ export function firstOf(sources: readonly ContentSource[]): ContentSource {
     ...(last && { otherwise: last }),
     document: (digest, isManifest, signal) =>
       ask((source) => source.document(digest, isManifest, signal), signal),
-    blob: (digest, offset, signal) => ask((source) => source.blob(digest, offset, signal), signal),
+    blob: (digest, offset, signal, size) =>
+      ask((source) => source.blob(digest, offset, signal, size), signal),
   };
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readlinkSync } from 'node:fs';
+import { chmodSync, lchownSync, mkdirSync, readlinkSync } from 'node:fs';
 import { ShoalError } from '#proto/base/errors.ts';
 import { pathOf, textOf } from '../tar/entry.ts';
 import { copyAttributes, lstatIfThere } from './attributes.ts';
@@ -12,12 +12,18 @@ const LINKS_MAX = 40;
 export class FolderMap {
   readonly root: string;
   readonly #lowers: readonly string[];
+  readonly #owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly #known = new Map<string, string>();
 
-  /** Names, not text (tar/entry.ts). */
-  constructor(root: string, lowers: readonly string[]) {
+  /** Names, not text (tar/entry.ts). `owner`: of folders that are in no layer below; absent: us. */
+  constructor(
+    root: string,
+    lowers: readonly string[],
+    owner?: { readonly uid: number; readonly gid: number },
+  ) {
     this.root = root;
     this.#lowers = lowers;
+    this.#owner = owner;
     const [top] = lowers;
     if (top !== undefined) copyAttributes(top, root);
   }
@@ -76,6 +82,7 @@ export class FolderMap {
   #make(path: string, name: string): void {
     mkdirSync(pathOf(path));
     chmodSync(pathOf(path), 0o755);
+    if (this.#owner) lchownSync(pathOf(path), this.#owner.uid, this.#owner.gid);
     const below = this.inLowers(name);
     if (below !== undefined && lstatIfThere(below)?.isDirectory()) copyAttributes(below, path);
   }

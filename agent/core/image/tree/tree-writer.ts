@@ -32,6 +32,8 @@ export interface TreeWriterOpts {
   readonly whiteouts: boolean;
   /** Owns everything, whatever the archive says. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Owns folders that the archive leaves out. */
+  readonly folderOwner?: { readonly uid: number; readonly gid: number };
 }
 
 const WHITEOUT = '.wh.';
@@ -57,7 +59,8 @@ export class TreeWriter implements TarSink {
   constructor(opts: TreeWriterOpts) {
     this.#opts = opts;
     this.#reserve = new DiskReserve(opts.root);
-    this.#folders = new FolderMap(nameOf(opts.root), (opts.lowers ?? []).map(nameOf));
+    const lowers = (opts.lowers ?? []).map(nameOf);
+    this.#folders = new FolderMap(nameOf(opts.root), lowers, opts.folderOwner);
   }
 
   entry(entry: TarEntry): void {

@@ -39,7 +39,7 @@ async function wire(): Promise<Wire> {
 
 /** Content whose `read` is given; the rest is not asked for. */
 function contentOf(read: Implementation<'Content'>['read']): Implementation<'Content'> {
-  return { read, resolve: async () => ({}), have: async () => ({}) };
+  return { read, resolve: async () => ({}), have: async () => ({}), turn: async () => ({}) };
 }
 
 function controlOf(call: Implementation<'Control'>['call']): Implementation<'Control'> {
@@ -55,6 +55,26 @@ async function fails(
   const error = await t.throwsAsync<ShoalError>(run);
   t.is(error?.code, code, error?.message);
   t.regex(error?.message ?? '', message);
+}
+
+/** What comes and goes on the same connection meanwhile: time for whoever would run ahead to do so. */
+async function roundTrips({ server, control }: Wire): Promise<void> {
+  server.add(
+    'Control',
+    'manager',
+    controlOf(async () => ({})),
+  );
+  for (let i = 0; i < 50; i++) await control.call({});
+}
+
+/** Names as they come; `all` resolves when there are so many. */
+function gathering(count: number) {
+  const names: string[] = [];
+  const { promise: all, resolve } = Promise.withResolvers<void>();
+  const add = (name: string): void => {
+    if (names.push(name) === count) resolve();
+  };
+  return { names, all, add };
 }
 
 /** A source of one message that then stays open until told. */
@@ -114,11 +134,7 @@ test('answers: the server sends no more than the reader takes', async (t) => {
   );
   const reader = net.content.read({})[Symbol.asyncIterator]();
   await reader.next();
-  for (let previous = -1; previous !== sent; ) {
-    previous = sent;
-    await net.control.readIndex({}).catch(() => undefined);
-    await systemClock.sleep(20);
-  }
+  await roundTrips(net);
   t.true(sent < 400, `${sent} of 4000 messages of 64 KiB were taken from a reader that took one`);
   await reader.return?.();
   await ended.promise;
@@ -147,9 +163,10 @@ test('both ways: requests are taken in order, no faster than they are read', asy
   await using net = await wire();
   const seen: number[] = [];
   let made = 0;
-  const begin = Promise.withResolvers<void>();
+  const [called, begin] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const reads: Implementation<'Dispatcher'> = {
     async *session(requests) {
+      called.resolve();
       await begin.promise;
       for await (const { reports } of requests) seen.push(reports?.serial ?? -1);
       yield {};
@@ -161,10 +178,8 @@ test('both ways: requests are taken in order, no faster than they are read', asy
       yield { reports: { serial: made, reports: [{ taskId: 'x'.repeat(16 * 1024) }] } };
   };
   const answers = Array.fromAsync(net.dispatcher.session(source()));
-  for (let previous = -1; previous !== made; ) {
-    previous = made;
-    await systemClock.sleep(20);
-  }
+  await called.promise;
+  await roundTrips(net);
   t.true(made < 400, `${made} messages of 16 KiB were sent to a server that read none`);
   begin.resolve();
   t.is((await answers).length, 1);
@@ -239,13 +254,12 @@ test('both ways: a failure of the server reaches a caller that is still sending'
 
 test("ending: the caller's signal ends a call of every shape, at both ends", async (t) => {
   await using net = await wire();
-  const gone: string[] = [];
-  const started = new Set<string>();
+  const [started, gone] = [gathering(3), gathering(3)];
   const wait = (name: string, signal: AbortSignal): Promise<never> =>
     new Promise((_, reject) => {
       started.add(name);
       signal.addEventListener('abort', () => {
-        gone.push(name);
+        gone.add(name);
         reject(signal.reason);
       });
     });
@@ -274,11 +288,11 @@ test("ending: the caller's signal ends a call of every shape, at both ends", asy
     Array.fromAsync(net.content.read({}, stop)),
     Array.fromAsync(net.dispatcher.session(heldOpen(never.promise), stop)),
   ];
-  while (started.size < 3) await systemClock.sleep(5);
+  await started.all;
   stop.abort(new Error('enough'));
   for (const call of calls) await fails(t, call, 'CANCELLED', /enough/);
-  while (gone.length < 3) await systemClock.sleep(5);
-  t.deepEqual(gone.toSorted(), ['answers', 'both', 'one']);
+  await gone.all;
+  t.deepEqual(gone.names.toSorted(), ['answers', 'both', 'one']);
   never.resolve();
 });
 

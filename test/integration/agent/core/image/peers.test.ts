@@ -10,11 +10,13 @@ import { noProgress } from '#agent/core/image/progress.ts';
 import { parseReference } from '#agent/core/image/reference.ts';
 import { removeImage } from '#agent/core/image/remove.ts';
 import { type ContentSource, firstOf } from '#agent/core/image/source.ts';
+import { Turns } from '#agent/core/image/turns.ts';
 import { Registries } from '#agent/core/registry/registries.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import { seededRandom } from '#proto/base/random.ts';
+import type { ReadRequest } from '#proto/gen/shoal.ts';
 import type { Client, RpcDialer } from '#proto/rpc/types.ts';
 import { makeImage, openStore, sha256 } from './support.ts';
 
@@ -45,15 +47,21 @@ class Cluster {
     const store = await openStore(t);
     const registries = new Registries({}, { clock: systemClock });
     t.teardown(() => registries[Symbol.dispose]());
+    const turns = new Turns({ clock: systemClock });
     const peers = new ContentPeers({
       dialer: this.#dialer,
-      peers: () => [...this.nodes.keys(), 'gone:1'].filter((other) => other !== address),
+      nodeId: () => address,
+      turns,
+      peers: () =>
+        [...this.nodes.keys(), 'gone:1']
+          .filter((other) => other !== address)
+          .map((other) => ({ nodeId: other, address: other })),
       clock: opts.clock ?? systemClock,
       random: seededRandom(1),
     });
     const images = new Images({ store, registries, peers });
     const given: string[] = [];
-    const service = contentService(opts, { images });
+    const service = contentService(opts, { images, turns });
     const call = { peerAddr: 'test:1', signal: new AbortController().signal };
     const { onPiece } = { onPiece: (): void => this.onPiece(address) };
     const content: Client<'Content'> = {
@@ -62,12 +70,11 @@ class Cluster {
         const reply = await service.have({ digests: [...(request.digests ?? [])] }, call);
         return { digests: [...(reply.digests ?? [])], readsInProgress: reply.readsInProgress ?? 0 };
       },
+      turn: async () => await down(),
       async *read(request) {
         given.push(request.digest ?? '');
-        for await (const piece of service.read(
-          { digest: request.digest ?? '', offset: request.offset ?? 0 },
-          call,
-        )) {
+        const { digest = '', offset = 0, length = 0 } = request as Partial<ReadRequest>;
+        for await (const piece of service.read({ digest, offset, length }, call)) {
           onPiece();
           yield { data: piece.data as Uint8Array };
         }
@@ -87,6 +94,7 @@ const down = (): Promise<never> => Promise.reject(new ShoalError('UNAVAILABLE', 
 const unreachable: Client<'Content'> = {
   resolve: down,
   have: down,
+  turn: down,
   async *read() {
     yield await down();
   },

@@ -2,6 +2,7 @@ import test from 'ava';
 import { ContentPeers } from '#agent/core/image/content-peers.ts';
 import { contentService } from '#agent/core/image/content-service.ts';
 import { sha256Of } from '#agent/core/image/digest.ts';
+import { Turns } from '#agent/core/image/turns.ts';
 import { seededRandom } from '#proto/base/random.ts';
 import type { Client, RpcDialer } from '#proto/rpc/types.ts';
 import { VirtualClock } from '../../../../support/virtual-clock.ts';
@@ -37,18 +38,24 @@ class Cluster {
 
   #add(address: string, seed: number): void {
     const dialer: RpcDialer = { client: (_service, to) => this.#linked(address, to) as never };
+    const turns = new Turns(this);
     const peers = new ContentPeers({
       dialer,
-      peers: () => [...this.nodes.keys()].filter((other) => other !== address),
+      nodeId: () => address,
+      turns,
+      peers: () =>
+        [...this.nodes.keys()]
+          .filter((other) => other !== address)
+          .map((other) => ({ nodeId: other, address: other })),
       clock: this.clock,
       random: seededRandom(seed),
     });
     const node: Node = { has: new Set(), peers, given: 0 };
     this.nodes.set(address, node);
-    this.#clients.set(address, this.#serve(node));
+    this.#clients.set(address, this.#serve(node, turns));
   }
 
-  #serve(node: Node): Client<'Content'> {
+  #serve(node: Node, turns: Turns): Client<'Content'> {
     const { clock } = this;
     let sending = 0;
     const images = {
@@ -67,10 +74,11 @@ class Cluster {
         }
       },
     };
-    const service = contentService({}, { images });
+    const service = contentService({}, { images, turns });
     const call = { peerAddr: 'test:1', signal: new AbortController().signal };
     return {
       have: (request: object) => service.have(request as never, call),
+      turn: (request: object) => service.turn(request as never, call),
       read: (request: object) => service.read(request as never, call),
     } as never;
   }
@@ -109,9 +117,9 @@ class Cluster {
   async #pull(node: Node): Promise<void> {
     await Promise.all(
       LAYERS.map(async (layer) => {
-        const chunks = await node.peers.read(layer, 0);
-        if (!chunks) throw new Error(`the registry would be asked for ${layer}`);
-        for await (const chunk of chunks) void chunk;
+        const found = await node.peers.read(layer, 0);
+        if ('turn' in found) throw new Error(`the registry would be asked for ${layer}`);
+        for await (const chunk of found.chunks) void chunk;
         node.has.add(layer);
       }),
     );
