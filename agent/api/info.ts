@@ -95,7 +95,11 @@ export function infoView(engine: Engine, opts: InfoOpts, images: number): Record
     ...addressPools(parts.opts.defaults),
     ServerVersion: ENGINE_VERSION,
     ...FIXED,
-    SecurityOptions: [...(machine.seccomp ? ['name=seccomp,profile=builtin'] : []), 'name=cgroupns'],
+    SecurityOptions: [
+      ...(machine.seccomp ? ['name=seccomp,profile=builtin'] : []),
+      ...(parts.userNamespace ? ['name=userns'] : []),
+      'name=cgroupns',
+    ],
   };
 }
 

@@ -4,6 +4,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import { nameOf, pathOf, type TarEntry, type TarSink } from './image/tar/entry.ts';
 import { headerOf, paddingOf, TAR_END } from './image/tar/writer.ts';
 import { contentOf, entryOf, itemsOf, typeOf } from './image/tree/tree-reader.ts';
+import { type IdMaps, type IdRange, insideId, outsideId } from './linux/id-map.ts';
 import { pathInRoot } from './linux/root-path.ts';
 
 const PIECE_BYTES = 64 * 1024;
@@ -23,6 +24,8 @@ export interface PathStat {
 export interface ContainerRoot {
   readonly folder: string;
   readonly container: string;
+  /** Of the user namespace that it is in: owners in archives are those that it sees. */
+  readonly idMaps?: IdMaps | undefined;
 }
 
 /**
@@ -91,7 +94,16 @@ function linkTarget(root: ContainerRoot, path: string): string {
 /** The tar archive of a file or folder and all below it, its names beginning with its own. */
 export function* archiveAt(root: ContainerRoot, path: string): Generator<Buffer> {
   const { host, name, stats } = locate(root, path);
-  yield* pieces(entriesOf(host, name, stats, host === root.folder ? KERNEL_FOLDERS : new Set()));
+  const closed = host === root.folder ? KERNEL_FOLDERS : new Set<string>();
+  yield* pieces(asInside(entriesOf(host, name, stats, closed), root.idMaps));
+}
+
+function* asInside(entries: Iterable<Located>, maps: IdMaps | undefined): Generator<Located> {
+  for (const { entry, path } of entries) {
+    const uid = maps ? insideId(maps.users, entry.uid) : entry.uid;
+    const gid = maps ? insideId(maps.groups, entry.gid) : entry.gid;
+    yield { entry: { ...entry, uid, gid }, path };
+  }
 }
 
 /** The tar archive of all of a root file system. */
@@ -147,6 +159,22 @@ function* archiveParts(entries: Iterable<Located>): Generator<Buffer> {
     yield paddingOf(entry.size);
   }
   yield TAR_END;
+}
+
+/** Gives what an archive holds to those on the machine whom a user namespace means by its owners. */
+export function asOutside(sink: TarSink, { users, groups }: IdMaps): TarSink {
+  return {
+    entry: (entry) =>
+      sink.entry({ ...entry, uid: mustBeOutside(users, entry.uid), gid: mustBeOutside(groups, entry.gid) }),
+    data: (bytes) => sink.data(bytes),
+    endEntry: () => sink.endEntry(),
+  };
+}
+
+function mustBeOutside(map: readonly IdRange[], id: number): number {
+  const outside = outsideId(map, id);
+  if (outside !== undefined) return outside;
+  throw new ShoalError('INVALID_ARGUMENT', `Container ID ${id} cannot be mapped to a host ID`);
 }
 
 /** Refuses to put a file where a folder is, or the other way round, before anything is written there. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { AttachmentInfo, Sandbox } from '../net/node-network.ts';
@@ -8,7 +8,8 @@ import { linkedHosts, linkedNow, linkedOrThrow, linkVariables } from './links.ts
 import { readMounts } from './linux/mounts.ts';
 import { pathInRoot } from './linux/root-path.ts';
 import { MS, mount } from './linux/sys.ts';
-import { namespacesOf, sharedWith } from './namespaces.ts';
+import type { UserNamespace } from './linux/user-namespace.ts';
+import { namespacesOf, sharedWith, sourceFor, userNamespaceOf } from './namespaces.ts';
 import { wantedCapabilities } from './oci/capabilities.ts';
 import { type ContainerPlan, ociConfig } from './oci/config.ts';
 import { bindMount, sharedMemory, tmpfsMount } from './oci/mounts.ts';
@@ -18,7 +19,7 @@ import { type Accounts, resolveUser } from './oci/user.ts';
 import type { EngineOpts, EngineParts } from './parts.ts';
 import type { ContainerSpec, MountPoint } from './record.ts';
 
-type Parts = Pick<EngineParts, 'opts' | 'machine' | 'containers' | 'seccomp' | 'runtime'>;
+type Parts = Pick<EngineParts, 'opts' | 'machine' | 'containers' | 'seccomp' | 'runtime' | 'userNamespace'>;
 
 const INIT_PROGRAMS = [
   '/usr/bin/catatonit',
@@ -67,6 +68,7 @@ export class BundleWriter {
     const withInit = hostConfig.Init ?? false;
     const command = [spec.path, ...spec.args];
     const propagation = rootPropagation(spec.mounts);
+    const users = userNamespaceOf(spec, this.#parts);
     const fromLinks = linkVariables(spec.name, linkedOrThrow(spec, containers));
     const plan: ContainerPlan = {
       config: { ...config, Env: [...fromLinks, ...(config.Env ?? [])] },
@@ -74,17 +76,18 @@ export class BundleWriter {
       args: withInit ? [INIT_PLACE, '--', ...command] : command,
       hostname: this.hostnameOf(spec),
       user: resolveUser(config.User ?? '', hostConfig.GroupAdd ?? [], this.#accounts(spec.id)),
-      namespaces: namespacesOf(spec, sandbox, containers),
+      namespaces: namespacesOf(spec, sandbox, containers, users),
       mounts: [
         ...this.#sharedMemory(spec),
         ...this.#etcFiles(spec, sandbox),
         ...(withInit ? [bindMount(initProgram(), INIT_PLACE, ['bind', 'ro'])] : []),
-        ...spec.mounts.map(ociMount),
+        ...spec.mounts.map((point) => ociMount(point, users)),
       ],
       cgroupsPath: cgroupPath(opts, spec),
       machine,
       ...(filter === undefined ? {} : { seccomp: filter }),
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
+      ...(users === undefined ? {} : { idMaps: users.maps }),
     };
     return ociConfig(plan);
   }
@@ -119,7 +122,9 @@ export class BundleWriter {
     if (IpcMode !== 'shareable') return [sharedMemory(ShmSize)];
     const folder = join(runtime.bundle(spec.id), 'shm');
     mkdirSync(folder);
-    mount('shm', folder, 'tmpfs', MS.NOSUID | MS.NODEV | MS.NOEXEC, `mode=1777,size=${ShmSize}`);
+    const owner = userNamespaceOf(spec, this.#parts)?.root ?? { uid: 0, gid: 0 };
+    const data = `mode=1777,size=${ShmSize},uid=${owner.uid},gid=${owner.gid}`;
+    mount('shm', folder, 'tmpfs', MS.NOSUID | MS.NODEV | MS.NOEXEC, data);
     return [bindMount(folder, '/dev/shm', options)];
   }
 
@@ -148,9 +153,14 @@ export class BundleWriter {
     const { defaults } = this.#parts.opts;
     const hostConfig = { ...spec.hostConfig, Dns: dnsOf(spec.hostConfig, defaults) };
     const resolv = resolvFile({ hostConfig }, network, machineFile('/etc/resolv.conf'));
-    writeFileSync(join(folder, 'hosts'), hostsFile(spec, network, machineFile('/etc/hosts')));
-    writeFileSync(join(folder, 'hostname'), `${this.hostnameOf(spec)}\n`);
-    writeFileSync(join(folder, 'resolv.conf'), resolv);
+    const owner = userNamespaceOf(spec, this.#parts)?.root;
+    const write = (name: string, text: string): void => {
+      writeFileSync(join(folder, name), text);
+      if (owner) chownSync(join(folder, name), owner.uid, owner.gid);
+    };
+    write('hosts', hostsFile(spec, network, machineFile('/etc/hosts')));
+    write('hostname', `${this.hostnameOf(spec)}\n`);
+    write('resolv.conf', resolv);
   }
 }
 
@@ -167,7 +177,7 @@ function machineFile(path: string): string {
   }
 }
 
-function ociMount(point: MountPoint): OciMount {
+function ociMount(point: MountPoint, users: UserNamespace | undefined): OciMount {
   if (point.type === 'tmpfs') return tmpfsMount(point.destination, point.options ?? []);
   if (!existsSync(point.source))
     throw new ShoalError(
@@ -175,7 +185,7 @@ function ociMount(point: MountPoint): OciMount {
       `invalid mount config for type "bind": bind source path does not exist: ${point.source}`,
     );
   const bind = point.nonRecursive ? 'bind' : 'rbind';
-  return bindMount(point.source, point.destination, [
+  return bindMount(sourceFor(users, point), point.destination, [
     bind,
     point.rw ? 'rw' : 'ro',
     point.propagation || 'rprivate',

@@ -50,6 +50,27 @@ export function checkConflicts({
   }
 }
 
+const IN_USER_NAMESPACE: readonly (readonly [is: (hostConfig: HostConfig) => unknown, message: string])[] = [
+  [
+    ({ Privileged }) => Privileged,
+    'privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode',
+  ],
+  [
+    ({ NetworkMode }) => NetworkMode === 'host',
+    "cannot share the host's network namespace when user namespaces are enabled",
+  ],
+  [
+    ({ PidMode }) => PidMode === 'host',
+    'cannot share the host PID namespace when user namespaces are enabled',
+  ],
+];
+
+/** Refuses what a container in a user namespace can't have. INVALID_ARGUMENT in Docker's words. */
+export function checkUserNamespace(hostConfig: HostConfig): void {
+  const [, message] = IN_USER_NAMESPACE.find(([is]) => is(hostConfig)) ?? [];
+  if (message !== undefined) throw new ShoalError('INVALID_ARGUMENT', message);
+}
+
 function conflict(what: string): ShoalError {
   return new ShoalError('INVALID_ARGUMENT', `conflicting options: ${what}`);
 }

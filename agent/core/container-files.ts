@@ -15,6 +15,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import {
   archiveAt,
   archiveOfRoot,
+  asOutside,
   folderAt,
   keepingKinds,
   type PathStat,
@@ -29,7 +30,9 @@ import { unmountUnder } from './linux/mounts.ts';
 import { rootOf } from './linux/process.ts';
 import { pathInRoot } from './linux/root-path.ts';
 import { MS, mount } from './linux/sys.ts';
+import type { UserNamespace } from './linux/user-namespace.ts';
 import { randomId } from './names.ts';
+import { sourceFor, userNamespaceOf } from './namespaces.ts';
 import type { EngineParts } from './parts.ts';
 import type { ContainerSpec } from './record.ts';
 import { cgroupOf } from './usage.ts';
@@ -43,7 +46,7 @@ export interface FileChange {
 
 type Parts = Pick<
   EngineParts,
-  'opts' | 'cgroups' | 'clock' | 'containers' | 'events' | 'random' | 'rootfs' | 'volumes'
+  'opts' | 'cgroups' | 'clock' | 'containers' | 'events' | 'random' | 'rootfs' | 'userNamespace' | 'volumes'
 >;
 
 /** Files of containers, in and out. */
@@ -70,7 +73,8 @@ export class ContainerFiles {
     const container = this.#parts.containers.find(idOrName);
     const file = this.#temporary();
     const stat = await this.#withRoot(container, async (folder) => {
-      const root = { folder, container: idOrName };
+      const idMaps = userNamespaceOf(container.spec, this.#parts)?.maps;
+      const root = { folder, container: idOrName, idMaps };
       await writeAll(file, archiveAt(root, path));
       return pathStat(root, path);
     });
@@ -103,7 +107,7 @@ export class ContainerFiles {
       await this.#withRoot(container, (folder) => {
         const target = folderAt({ folder, container: idOrName }, path);
         mustBeWritable(container.spec, target.slice(folder.length));
-        return unpack(file, target, opts.keepKinds);
+        return unpack(file, target, { ...opts, users: userNamespaceOf(container.spec, this.#parts) });
       });
     } finally {
       await rm(file, { force: true });
@@ -140,17 +144,18 @@ export class ContainerFiles {
   async #withMounted<T>(container: Container, work: (root: string) => Promise<T>): Promise<T> {
     const { spec } = container;
     const { rootfs, volumes } = this.#parts;
+    const users = userNamespaceOf(spec, this.#parts);
     const target = this.#view();
     mkdirSync(target, { recursive: true });
     const names = spec.mounts.flatMap(({ name }) => name ?? []);
     for (const name of names) volumes.use(name, spec.id);
     try {
-      rootfs.mount(spec.id, spec.imageId, target);
-      for (const { type, source, destination } of spec.mounts) {
-        const place = pathInRoot(target, destination);
-        if (type === 'tmpfs' || !isFolder(source)) continue;
+      rootfs.mount(spec.id, spec.imageId, target, users);
+      for (const point of spec.mounts) {
+        const place = pathInRoot(target, point.destination);
+        if (point.type === 'tmpfs' || !isFolder(point.source)) continue;
         mkdirSync(place, { recursive: true });
-        mount(source, place, '', MS.BIND | MS.REC);
+        mount(sourceFor(users, point), place, '', MS.BIND | MS.REC);
       }
       return await work(target);
     } finally {
@@ -177,9 +182,19 @@ function mustBeWritable({ mounts, hostConfig }: ContainerSpec, path: string): vo
 
 const GZIP_MAGIC = 0x1f8b;
 
-async function unpack(file: string, folder: string, keepKinds: boolean): Promise<void> {
-  const writer = new TreeWriter({ root: folder, whiteouts: false });
-  const reader = new TarReader(keepKinds ? keepingKinds(folder, writer) : writer);
+interface UnpackOpts {
+  readonly keepKinds: boolean;
+  readonly users: UserNamespace | undefined;
+}
+
+async function unpack(file: string, folder: string, { keepKinds, users }: UnpackOpts): Promise<void> {
+  const writer = new TreeWriter({
+    root: folder,
+    whiteouts: false,
+    ...(users && { folderOwner: users.root }),
+  });
+  const sink = users ? asOutside(writer, users.maps) : writer;
+  const reader = new TarReader(keepKinds ? keepingKinds(folder, sink) : sink);
   const source = createReadStream(file);
   const content = (await isGzip(file)) ? source.pipe(createGunzip()) : source;
   for await (const chunk of content as AsyncIterable<Buffer>) reader.write(chunk);

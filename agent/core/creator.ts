@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '#proto/base/errors.ts';
-import { checkConflicts } from './conflicts.ts';
+import { checkConflicts, checkUserNamespace } from './conflicts.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import type { CreateRequest, EndpointConfig } from './container-types.ts';
@@ -16,6 +16,7 @@ import { copyFolder, isEmptyFolder } from './linux/copy.ts';
 import { pathInRoot } from './linux/root-path.ts';
 import { type PlannedMount, planMounts } from './mount-points.ts';
 import { checkedContainerName, randomId, randomName } from './names.ts';
+import { userNamespaceOf } from './namespaces.ts';
 import type { EngineParts } from './parts.ts';
 import { publishedPorts } from './ports.ts';
 import {
@@ -44,6 +45,7 @@ type Parts = Pick<
   | 'volumes'
   | 'networks'
   | 'spawner'
+  | 'userNamespace'
 >;
 
 /** Makes containers; starts nothing. */
@@ -107,6 +109,7 @@ export class Creator {
     checkConfig(asked, askedHost, machine);
     checkSupported(request);
     checkConflicts(request);
+    if (userNamespaceOf(request, this.#parts)) checkUserNamespace(askedHost);
     const image = await this.#image(request);
     const merged = mergedConfig(asked, image.config);
     const hostConfig = completedHostConfig(askedHost, machine, opts.defaults);

@@ -7,10 +7,12 @@ import { emitContainer } from './container-events.ts';
 import { linkedNow, linkVariables } from './links.ts';
 import { CAPABILITIES } from './linux/capability-names.ts';
 import { type ExecProcess, startExec } from './linux/exec-process.ts';
+import { outsideId } from './linux/id-map.ts';
 import { rootOf, signalProcess } from './linux/process.ts';
 import { pathInRoot } from './linux/root-path.ts';
 import { RuntimeFailure } from './linux/runtime-failure.ts';
 import { randomId } from './names.ts';
+import { userNamespaceOf } from './namespaces.ts';
 import { wantedCapabilities } from './oci/capabilities.ts';
 import { capabilitySets, hasNoNewPrivileges, mergeEnv, ociUser, processEnv } from './oci/config.ts';
 import type { OciProcess } from './oci/types.ts';
@@ -49,7 +51,16 @@ const ENDED_KEPT = 256;
 
 type Parts = Pick<
   EngineParts,
-  'opts' | 'machine' | 'cgroupMoves' | 'containers' | 'events' | 'runtime' | 'spawner' | 'clock' | 'random'
+  | 'opts'
+  | 'machine'
+  | 'cgroupMoves'
+  | 'containers'
+  | 'events'
+  | 'runtime'
+  | 'spawner'
+  | 'clock'
+  | 'random'
+  | 'userNamespace'
 >;
 
 /** Commands in running containers. */
@@ -150,17 +161,28 @@ export class Execs {
   #run(exec: Exec): Promise<ExecProcess> {
     const { runtime, spawner, clock, opts } = this.#parts;
     const { attachStdin, attachStdout, attachStderr } = exec.config;
+    const process = this.#process(exec);
+    const owner = this.#ownerOf(process, exec.container);
     return startExec(
       {
         folder: join(opts.execRoot, 'x', exec.id.slice(0, 16)),
         containerId: exec.container.id,
-        process: this.#process(exec),
+        process,
+        ...(owner && { owner }),
         stdin: attachStdin ?? false,
         stdout: attachStdout ?? false,
         stderr: attachStderr ?? false,
       },
       { runtime, spawner, clock },
     );
+  }
+
+  /** Who a process in a user namespace is on the machine. */
+  #ownerOf({ user }: OciProcess, { spec }: Container): { uid: number; gid: number } | undefined {
+    const maps = userNamespaceOf(spec, this.#parts)?.maps;
+    const uid = maps && outsideId(maps.users, user.uid);
+    const gid = maps && outsideId(maps.groups, user.gid);
+    return uid === undefined || gid === undefined ? undefined : { uid, gid };
   }
 
   #process({ container, config: asked }: Exec): OciProcess {

@@ -27,6 +27,7 @@ import { readMachine } from './linux/machine.ts';
 import { Runtime } from './linux/runtime.ts';
 import { SeccompFilters } from './linux/seccomp.ts';
 import { Spawner } from './linux/spawner.ts';
+import { UserNamespace } from './linux/user-namespace.ts';
 import { LogKeeper } from './logs/keeper.ts';
 import { randomId } from './names.ts';
 import { NetworkMembership } from './network-membership.ts';
@@ -75,7 +76,9 @@ export async function openEngine(given: EngineOpts, modules: EngineModules): Pro
   await using stack = new AsyncDisposableStack();
   mkdirSync(opts.dataRoot, { recursive: true, mode: 0o711 });
   const state = stack.use(new EngineState({ folder: join(opts.dataRoot, 'engine') }));
-  const parts = makeParts(opts, modules, state, stack);
+  const made = makeParts(opts, modules, state, stack);
+  const userNamespace = await maybeOpenUserNamespace(opts, stack);
+  const parts = userNamespace ? { ...made, userNamespace } : made;
   const bundles = new BundleWriter(parts);
   const starter = stack.use(new Starter(parts, { bundles }));
   const execs = new Execs(parts, { hostnameOf: ({ spec }) => bundles.hostnameOf(spec) });
@@ -182,6 +185,15 @@ function makeParts(
     }),
     seccomp: new SeccompFilters({ folder: join(opts.dataRoot, 'seccomp') }, { runtime, spawner }),
   };
+}
+
+async function maybeOpenUserNamespace(
+  { execRoot, dataRoot, idMaps }: EngineOpts,
+  stack: AsyncDisposableStack,
+): Promise<UserNamespace | undefined> {
+  if (idMaps === undefined) return undefined;
+  const folder = join(execRoot, 'users');
+  return stack.use(await UserNamespace.open({ folder, dataRoot, maps: idMaps }));
 }
 
 function volumeUsers(containers: ContainerSet, volume: string): string[] {

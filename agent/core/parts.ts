@@ -7,10 +7,12 @@ import type { EngineDefaults } from './defaults.ts';
 import type { EventBus } from './events.ts';
 import type { CgroupLayout } from './linux/cgroup-layout.ts';
 import type { CgroupMoves } from './linux/cgroup-moves.ts';
+import type { IdMaps } from './linux/id-map.ts';
 import type { Machine } from './linux/machine.ts';
 import type { Runtime } from './linux/runtime.ts';
 import type { SeccompFilters } from './linux/seccomp.ts';
 import type { Spawner } from './linux/spawner.ts';
+import type { UserNamespace } from './linux/user-namespace.ts';
 import type { LocalNetworks } from './networks.ts';
 import type { ImageSource, RootFilesystems } from './rootfs.ts';
 import type { EngineState } from './state.ts';
@@ -24,6 +26,8 @@ export interface EngineOpts {
   /** Control groups of this engine are below /shoal/<instance>, or below that in the parent of its defaults. */
   readonly instance: string;
   readonly defaults?: EngineDefaults;
+  /** Whom the users and groups of containers are on the machine; absent: the same. A data root is used with one, ever. */
+  readonly idMaps?: IdMaps;
   readonly crun?: string;
   readonly conmon?: string;
   /** Shells that start containers. */
@@ -51,4 +55,6 @@ export interface EngineParts {
   readonly spawner: Spawner;
   readonly runtime: Runtime;
   readonly seccomp: SeccompFilters;
+  /** Of all containers that do not ask to be without. */
+  readonly userNamespace?: UserNamespace;
 }

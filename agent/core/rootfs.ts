@@ -5,7 +5,8 @@ import type { ContainerConfig } from './container-types.ts';
 import type { Platform } from './image/oci.ts';
 import { folderBytes } from './linux/folder.ts';
 import { unmountIfMounted } from './linux/mounts.ts';
-import { mountOverlay } from './linux/overlay.ts';
+import { mappedLayers, mountOverlay } from './linux/overlay.ts';
+import type { UserNamespace } from './linux/user-namespace.ts';
 
 /** An image as far as containers need it. */
 export interface ImageForContainers {
@@ -85,9 +86,11 @@ export class RootFilesystems {
     this.#images.release(imageId, containerId);
   }
 
-  mount(containerId: string, imageId: string, target: string): void {
+  /** `users`: those who see the files as theirs; absent: the machine's own. */
+  mount(containerId: string, imageId: string, target: string, users?: Pick<UserNamespace, 'mapped'>): void {
     const writable = { upper: this.upper(containerId), work: this.work(containerId) };
-    mountOverlay({ lowers: [...this.#images.layers(imageId), this.mountPoints], writable }, target);
+    const layers = { lowers: [...this.#images.layers(imageId), this.mountPoints], writable };
+    mountOverlay(users ? mappedLayers(layers, users) : layers, target);
   }
 
   /** Shows an image, without anything of a container's, while `work` runs. */

@@ -31,7 +31,18 @@ const END_WAIT_MS_MAX = 10_000;
 
 export type StarterParts = Pick<
   EngineParts,
-  'opts' | 'clock' | 'log' | 'cgroups' | 'cgroupMoves' | 'events' | 'net' | 'networks' | 'runtime' | 'volumes'
+  | 'opts'
+  | 'clock'
+  | 'log'
+  | 'cgroups'
+  | 'cgroupMoves'
+  | 'events'
+  | 'net'
+  | 'networks'
+  | 'runtime'
+  | 'spawner'
+  | 'userNamespace'
+  | 'volumes'
 > & { readonly rootfs: Pick<EngineParts['rootfs'], 'mount' | 'logPath'> };
 
 /** Brings containers to life, and clears away what they needed while they lived. */
@@ -100,12 +111,8 @@ export class Starter implements AsyncDisposable {
     if (!isDeepStrictEqual(settled, { endpoints, cgroupParent })) container.updateSpec(settled);
   }
 
-  #supervision({
-    id,
-    path,
-    config,
-    hostConfig,
-  }: ContainerSpec): Parameters<EngineParts['runtime']['create']>[0] {
+  #supervision(spec: ContainerSpec): Parameters<EngineParts['runtime']['create']>[0] {
+    const { id, path, config, hostConfig } = spec;
     const keepsLog = logOptions(hostConfig).driver !== 'none';
     return {
       id,
@@ -113,6 +120,7 @@ export class Starter implements AsyncDisposable {
       terminal: config.Tty ?? false,
       stdin: config.OpenStdin ?? false,
       leaveStdinOpen: !config.StdinOnce,
+      mapped: userNamespaceOf(spec, this.#parts) !== undefined,
       ...(keepsLog ? { logPath: this.#parts.rootfs.logPath(id) } : {}),
     };
   }

@@ -1,12 +1,14 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Step, StepResult, StepRunner } from './build/step-runner.ts';
 import { BundleWriter } from './bundle.ts';
+import { checkUserNamespace } from './conflicts.ts';
 import { Container, type ContainerMemory } from './container.ts';
 import { EventBus } from './events.ts';
 import { ContainerIo } from './io.ts';
 import { readExit } from './linux/exit-watch.ts';
-import { mountOverlay } from './linux/overlay.ts';
+import { mappedLayers, mountOverlay } from './linux/overlay.ts';
 import { signalProcess } from './linux/process.ts';
+import type { UserNamespace } from './linux/user-namespace.ts';
 import type { EngineParts } from './parts.ts';
 import { type ContainerSpec, NEW_RUN, timestamp } from './record.ts';
 import { completedHostConfig } from './settings.ts';
@@ -73,6 +75,7 @@ export class StepRuns implements StepRunner {
     const [path = '', ...args] = step.args;
     const NetworkMode = step.network === '' || step.network === 'default' ? 'bridge' : step.network;
     const LogConfig = { Type: 'none' };
+    if (this.#parts.userNamespace) checkUserNamespace({ NetworkMode });
     const record = /^container:/.test(NetworkMode) ? undefined : networks.find(NetworkMode);
     return {
       id: step.id,
@@ -98,7 +101,8 @@ export class StepRuns implements StepRunner {
   #starter({ lowers, upper, work }: Step): Starter {
     const layers = { lowers: [...lowers, this.#parts.rootfs.mountPoints], writable: { upper, work } };
     const rootfs = {
-      mount: (_id: string, _image: string, target: string) => mountOverlay(layers, target),
+      mount: (_id: string, _image: string, target: string, users?: UserNamespace) =>
+        mountOverlay(users ? mappedLayers(layers, users) : layers, target),
       logPath: () => '',
     };
     const parts = { ...this.#parts, rootfs, events: new EventBus(this.#parts) };

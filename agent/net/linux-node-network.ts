@@ -133,6 +133,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
     const record = chooseSandbox(request, this.#choiceFacts());
     this.#lastSlot = record.slot ?? this.#lastSlot;
     this.#lastPort = lastDynamic(request.ports, record.ports) ?? this.#lastPort;
+    using _offered = this.#offered(request);
     try {
       await this.#bring(record);
     } catch (error) {
@@ -140,6 +141,12 @@ export class LinuxNodeNetwork implements NodeNetwork {
       throw error;
     }
     return this.#describe(record);
+  }
+
+  #offered({ containerId, namespace }: SandboxRequest): Disposable | undefined {
+    if (namespace === undefined) return undefined;
+    const path = netnsPath(this.#opts, containerId) as string;
+    return this.#modules.machine.offerNamespace(path, namespace);
   }
 
   async closeSandbox(containerId: string): Promise<void> {

@@ -49,6 +49,8 @@ export interface NetMachine extends AsyncDisposable {
   /** Path by which other programs find our own namespace, wherever our threads are at the moment. */
   readonly ownNetns: string;
   createNamespace(path: string): void;
+  /** Until it is disposed of, this is what is bound where a namespace with this path is to be created. */
+  offerNamespace(path: string, made: string): Disposable;
   removeNamespace(path: string): void;
   isNamespace(path: string): boolean;
   namespaceFiles(directory: string): string[];
@@ -66,10 +68,15 @@ export interface NetMachine extends AsyncDisposable {
 export function linuxNetMachine(modules: { readonly clock: Pick<Clock, 'timer'> }): NetMachine {
   const commands = new NetChannels(NET_CHANNELS_DEFAULTS, modules);
   const home = openSync('/proc/thread-self/ns/net', 'r');
+  const offered = new Map<string, string>();
   return {
     commands,
     ownNetns: `/proc/${process.pid}/fd/${home}`,
-    createNamespace,
+    createNamespace: (path) => createNamespace(path, offered.get(path)),
+    offerNamespace: (path, made) => {
+      offered.set(path, made);
+      return { [Symbol.dispose]: () => void offered.delete(path) };
+    },
     removeNamespace,
     isNamespace,
     namespaceFiles,

@@ -57,6 +57,8 @@ export interface PortBinding {
 
 export interface SandboxRequest {
   readonly containerId: string;
+  /** Path of a namespace that was made for it, as in a user namespace of its own; it is bound while this is done. */
+  readonly namespace?: string;
   /** Names the container is known by on each of its networks: its name, its short id, its hostname. */
   readonly names: readonly string[];
   readonly attachments: readonly AttachmentRequest[];

@@ -17,6 +17,7 @@ import type { MetricsRegistry } from './metrics.ts';
 import { PeersSwitch } from './peers-switch.ts';
 import { collectGarbage, cpuMsOfProcess, giveBackWhenResting } from './resting.ts';
 import { SwarmPart } from './swarm-part.ts';
+import { remapped } from './userns-remap.ts';
 
 /** Runs a node until it is told to stop: the composition root of the daemon. */
 export async function runDaemon(opts: DaemonOpts): Promise<void> {
@@ -31,13 +32,14 @@ export async function runDaemon(opts: DaemonOpts): Promise<void> {
 
 /** Starts all parts in order; disposing of what it gives stops them in reverse, and leaves containers running. */
 async function startNode(
-  opts: DaemonOpts,
+  given: DaemonOpts,
   log: Log,
   onFailure: (error: Error) => void,
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
-  stack.use(lockDataRoot(opts.dataRoot));
-  stack.use(writePidFile(opts.pidFile));
+  stack.use(lockDataRoot(given.dataRoot));
+  stack.use(writePidFile(given.pidFile));
+  const opts = remapped(given, log);
   const metrics = metricsWhenAsked();
   const shared = { clock: systemClock, random: systemRandom, log };
   const peers = new PeersSwitch();

@@ -36,6 +36,8 @@ export interface DaemonOpts {
     readonly keyFile: string;
     readonly verify: boolean;
   };
+  /** `default` or `user[:group]`: containers have the subordinate ids of that user. */
+  readonly usernsRemap?: string;
   /** Remove every container, interface and file of this daemon, and end. */
   readonly removeEverything: boolean;
 }
@@ -140,7 +142,7 @@ function flagCommand(): Command {
     .option('--tlscacert <file>', 'certificates that clients must be signed by')
     .option('--tlscert <file>', 'certificate of this engine')
     .option('--tlskey <file>', 'key of this engine')
-    .option('--userns-remap <user>', 'not implemented; may be empty')
+    .option('--userns-remap <user>', 'run containers as other users: default, or user[:group]')
     .option(
       '--remove-everything',
       'remove every container, interface and file of this daemon, and end',
@@ -214,8 +216,6 @@ function camel(key: string): string {
 }
 
 function optsOf(flags: Flags): DaemonOpts {
-  if (flags.usernsRemap)
-    throw new Error('user namespaces for containers are not implemented: start without userns-remap');
   return {
     dataRoot: flags.dataRoot,
     execRoot: flags.execRoot,
@@ -239,6 +239,7 @@ function optsOf(flags: Flags): DaemonOpts {
     ...(flags.swarmDefaultAdvertiseAddr === undefined
       ? {}
       : { swarmDefaultAdvertiseAddr: flags.swarmDefaultAdvertiseAddr }),
+    ...(flags.usernsRemap ? { usernsRemap: flags.usernsRemap } : {}),
     ...bridgeOf(flags),
     ...tlsOf(flags),
   };

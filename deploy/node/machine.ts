@@ -12,7 +12,7 @@ import { openNodeNetwork } from '#agent/net/open.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
-import type { DaemonOpts } from './flags.ts';
+import type { RemappedOpts } from './userns-remap.ts';
 
 /** The container core of this machine with all its parts. */
 export interface Machine extends AsyncDisposable {
@@ -40,7 +40,7 @@ export function instanceOf(dataRoot: string): string {
 }
 
 /** Opens everything that runs containers, and takes over what an earlier daemon left running. */
-export async function openMachine(opts: DaemonOpts, modules: MachineModules): Promise<Machine> {
+export async function openMachine(opts: RemappedOpts, modules: MachineModules): Promise<Machine> {
   await using stack = new AsyncDisposableStack();
   const { clock, random, log } = modules;
   const instance = instanceOf(opts.dataRoot);
@@ -65,7 +65,13 @@ export async function openMachine(opts: DaemonOpts, modules: MachineModules): Pr
   const images = new Images({ store: imageStore, registries, peers: modules.peers });
   const engine = stack.use(
     await openEngine(
-      { dataRoot: opts.dataRoot, execRoot: opts.execRoot, instance: instance || 'default', defaults: opts },
+      {
+        dataRoot: opts.dataRoot,
+        execRoot: opts.execRoot,
+        instance: instance || 'default',
+        defaults: opts,
+        ...(opts.idMaps && { idMaps: opts.idMaps }),
+      },
       { clock, random, log: log.child('engine'), images: imagesForContainers(imageStore), net: network },
     ),
   );

@@ -7,14 +7,19 @@ import type { DaemonOpts } from './flags.ts';
 import { openLog } from './log.ts';
 import { instanceOf, openMachine } from './machine.ts';
 import { PeersSwitch } from './peers-switch.ts';
+import { everyRemap } from './userns-remap.ts';
 
 const REMOVED_AT_ONCE = 16;
 
 /** Takes away every container, interface, mount and file of a daemon that does not run any more. */
 export async function removeEverything(opts: DaemonOpts): Promise<void> {
   using _alone = lockDataRoot(opts.dataRoot);
-  const log = openLog('warn');
-  const modules = { clock: systemClock, random: systemRandom, log };
+  for (const each of everyRemap(opts)) await removeContainers(each);
+  for (const folder of [opts.execRoot, opts.dataRoot]) await rm(folder, { recursive: true, force: true });
+}
+
+async function removeContainers(opts: DaemonOpts): Promise<void> {
+  const modules = { clock: systemClock, random: systemRandom, log: openLog('warn') };
   {
     await using machine = await openMachine(opts, {
       ...modules,
@@ -29,5 +34,4 @@ export async function removeEverything(opts: DaemonOpts): Promise<void> {
     }
   }
   await teardownNodeNetwork({ instance: instanceOf(opts.dataRoot), execRoot: opts.execRoot }, modules);
-  for (const folder of [opts.execRoot, opts.dataRoot]) await rm(folder, { recursive: true, force: true });
 }

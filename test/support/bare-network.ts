@@ -1,7 +1,14 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { unmountIfMounted } from '#agent/core/linux/mounts.ts';
-import { inNewNetworkNamespace, ioctl, MS, mount, rawSocket } from '#agent/core/linux/sys.ts';
+import {
+  inNetworkNamespace,
+  inNewNetworkNamespace,
+  ioctl,
+  MS,
+  mount,
+  rawSocket,
+} from '#agent/core/linux/sys.ts';
 import type { NodeNetwork, Sandbox, SandboxRequest } from '#agent/net/node-network.ts';
 
 /**
@@ -25,10 +32,9 @@ export class BareNetwork implements NodeNetwork {
   async openSandbox(request: SandboxRequest): Promise<Sandbox> {
     const netnsPath = join(this.#folder, request.containerId);
     closeSync(openSync(netnsPath, 'w'));
-    inNewNetworkNamespace(() => {
-      mount('/proc/thread-self/ns/net', netnsPath, '', MS.BIND);
-      raiseLoopback();
-    });
+    if (request.namespace !== undefined) mount(request.namespace, netnsPath, '', MS.BIND);
+    else inNewNetworkNamespace(() => mount('/proc/thread-self/ns/net', netnsPath, '', MS.BIND));
+    inNetworkNamespace(netnsPath, raiseLoopback);
     const attachments = request.attachments.map(({ networkId, address, mac }, index) => ({
       networkId,
       address: `${address ?? `10.99.${index}.${(this.opened.size % 250) + 2}`}/24`,

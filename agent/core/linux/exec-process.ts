@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '#proto/base/clock.ts';
@@ -22,6 +22,8 @@ export interface ExecSpec {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
+  /** The machine's ids of the process, where they are not those in `process`: it may open its pipes by name. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /** A process that was put into a running container. */
@@ -87,6 +89,7 @@ function openPipes(spec: ExecSpec): Pipes {
   const make = (name: string): string => {
     const path = join(spec.folder, name);
     mkfifo(path, 0o600);
+    if (spec.owner && name !== 'pid') chownSync(path, spec.owner.uid, spec.owner.gid);
     return path;
   };
   const piped = !spec.process.terminal;

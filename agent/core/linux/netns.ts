@@ -21,7 +21,7 @@ const NSFS_MAGIC = 0x6e736673;
  * Hash tables of a new namespace's sockets: with tables of its own, /proc/PID/net/tcp is read in a third of a
  * millisecond; sharing the machine's, in sixty.
  */
-const OWN_TABLES = {
+export const OWN_TABLES = {
   'net/ipv4/tcp_child_ehash_entries': 4_096,
   'net/ipv4/udp_child_hash_entries': 256,
 };
@@ -29,11 +29,15 @@ const OWN_TABLES = {
 /** Switches under /proc/sys, by path. */
 export type Settings = Readonly<Record<string, number>>;
 
-/** Makes a namespace and binds it to a new file. Throws EEXIST when the file is there. */
-export function createNamespace(path: string): void {
+/**
+ * Makes a namespace and binds it to a new file; `made` is one that somebody else has made, as a path. Throws EEXIST when
+ * the file is there.
+ */
+export function createNamespace(path: string, made?: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'wx', 0o600));
   try {
+    if (made !== undefined) return mount(made, path, '', MS.BIND);
     withSettings(OWN_TABLES, () =>
       inNewNetworkNamespace(() => mount('/proc/thread-self/ns/net', path, '', MS.BIND)),
     );

@@ -20,6 +20,19 @@ export function mountOverlay(layers: OverlayLayers, target: string): void {
   mountWithOptions('overlay', target, optionList(layers));
 }
 
+/** The same layers, as a user namespace shows them. */
+export function mappedLayers(
+  { lowers, writable }: OverlayLayers,
+  users: { readonly mapped: (path: string) => string },
+): OverlayLayers {
+  return {
+    lowers: lowers.map((lower) => users.mapped(lower)),
+    ...(writable && {
+      writable: { upper: users.mapped(writable.upper), work: users.mapped(writable.work) },
+    }),
+  };
+}
+
 const FEATURES = [
   ['index', 'off'],
   ['redirect_dir', 'off'],

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   type FSWatcher,
   mkdirSync,
@@ -41,6 +42,8 @@ export interface SupervisionSpec {
   readonly leaveStdinOpen: boolean;
   /** Absent: output is not kept. */
   readonly logPath?: string;
+  /** It is in a user namespace. */
+  readonly mapped?: boolean;
 }
 
 export interface Supervised {
@@ -71,6 +74,8 @@ export class Runtime {
   open(): void {
     for (const folder of [this.stateRoot, this.exitFolder, join(this.#opts.execRoot, 'c')])
       mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Each bundle says for itself whom it lets in.
+    chmodSync(join(this.#opts.execRoot, 'c'), 0o711);
     unmountIfMounted(this.crun);
     writeFileSync(this.crun, '');
     bindReadOnly(this.#opts.crun, this.crun);
@@ -119,8 +124,15 @@ export class Runtime {
     const bundle = this.bundle(spec.id);
     const words = [
       ...[this.#opts.conmon, '--api-version', '1', '--cid', spec.id, '--cuuid', spec.id, '--name', spec.id],
-      ...['--runtime', this.crun, '--runtime-arg', `--root=${this.stateRoot}`],
-      ...['--runtime-arg', '--log-format=json', '--runtime-arg', `--log=${join(bundle, 'oci-log')}`],
+      ...this.#runtimeWords(spec),
+      ...[
+        '--runtime-arg',
+        `--root=${this.stateRoot}`,
+        '--runtime-arg',
+        '--log-format=json',
+        '--runtime-arg',
+        `--log=${join(bundle, 'oci-log')}`,
+      ],
       ...['--bundle', bundle, '--persist-dir', bundle, '--exit-dir', this.exitFolder],
       ...[
         '--log-path',
@@ -135,6 +147,18 @@ export class Runtime {
       ...(spec.stdin && spec.leaveStdinOpen ? ['--leave-stdin-open'] : []),
     ];
     return words.map(quoted).join(' ');
+  }
+
+  /**
+   * In a user namespace crun gives the streams that it was started with to the container's user, and conmon starts it with
+   * the machine's /dev/null where there is none. Such a user would own that: he gets a pipe that has ended in its place.
+   */
+  #runtimeWords({ mapped = false, terminal, stdin }: SupervisionSpec): string[] {
+    if (!mapped || (stdin && !terminal)) return ['--runtime', this.crun];
+    const streams = terminal ? '<<E 1<&0 2<&0' : '<<E';
+    const script = `exec "$0" "$@" ${streams}\nE\n`;
+    const args = ['-c', script, this.crun].flatMap((word) => ['--runtime-arg', word]);
+    return ['--runtime', '/bin/sh', ...args];
   }
 
   /** Lets the waiting process go. This is all that `crun start` does; false when it was let go before. */

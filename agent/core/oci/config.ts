@@ -1,10 +1,11 @@
 import type { ContainerConfig, HostConfig } from '../container-types.ts';
+import { type IdMaps, type IdRange, idCount } from '../linux/id-map.ts';
 import type { Machine } from '../linux/machine.ts';
 import { wantedCapabilities } from './capabilities.ts';
-import { devicesOf } from './devices.ts';
-import { defaultMounts, ordered } from './mounts.ts';
+import { devicesOf, type PassedDevice } from './devices.ts';
+import { bindMount, defaultMounts, ordered } from './mounts.ts';
 import { resourcesOf, rlimitsOf } from './resources.ts';
-import type { OciConfig, OciMount, OciNamespace, OciProcess } from './types.ts';
+import type { OciConfig, OciIdMapping, OciMount, OciNamespace, OciProcess } from './types.ts';
 import type { ResolvedUser } from './user.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -33,6 +34,7 @@ export interface Namespaces {
   readonly ipc: 'own' | 'host' | { readonly path: string };
   readonly uts: 'own' | 'host';
   readonly cgroup: 'own' | 'host';
+  readonly user?: 'host' | { readonly path: string };
 }
 
 /** A container that is about to be started, with nothing left to look up. */
@@ -46,6 +48,8 @@ export interface ContainerPlan {
   /** Beside those that every container has; /dev/shm among them. */
   readonly mounts: readonly OciMount[];
   readonly cgroupsPath: string;
+  /** Of the user namespace that it is in. */
+  readonly idMaps?: IdMaps;
   /** Compiled filter; absent: unconfined. */
   readonly seccomp?: string;
   readonly rootfsPropagation?: string;
@@ -56,6 +60,7 @@ export interface ContainerPlan {
 export function ociConfig(plan: ContainerPlan): OciConfig {
   const { config, hostConfig, namespaces } = plan;
   const { nodes, rules } = devicesOf(hostConfig);
+  const bound = plan.idMaps === undefined ? [] : nodes.map(boundDevice);
   const ownUts = namespaces.uts === 'own';
   return {
     ociVersion: '1.0.2',
@@ -63,12 +68,17 @@ export function ociConfig(plan: ContainerPlan): OciConfig {
     root: { path: 'rootfs', readonly: hostConfig.ReadonlyRootfs ?? false },
     ...(ownUts ? { hostname: plan.hostname } : {}),
     ...(ownUts && config.Domainname ? { domainname: config.Domainname } : {}),
-    mounts: ordered([...defaultMounts({ privileged: hostConfig.Privileged ?? false }), ...plan.mounts]),
+    mounts: ordered([
+      ...defaultMounts({ privileged: hostConfig.Privileged ?? false }),
+      ...bound,
+      ...plan.mounts,
+    ]),
     linux: {
       cgroupsPath: plan.cgroupsPath,
       resources: resourcesOf(hostConfig, rules, plan.machine),
-      devices: nodes,
+      devices: bound.length > 0 ? [] : nodes.map(({ node }) => node),
       namespaces: namespaceList(namespaces),
+      ...idMappings(plan.idMaps),
       maskedPaths: hostConfig.MaskedPaths ?? [],
       readonlyPaths: hostConfig.ReadonlyPaths ?? [],
       sysctl: sysctls(plan),
@@ -81,9 +91,14 @@ export function ociConfig(plan: ContainerPlan): OciConfig {
   };
 }
 
+/** Nodes that are made in a user namespace can't be opened: there the machine's own are shown. */
+function boundDevice({ source, node }: PassedDevice): OciMount {
+  return bindMount(source, node.path, ['bind', 'rw', 'nosuid', 'noexec']);
+}
+
 function initProcess(plan: ContainerPlan): OciProcess {
   const { config, hostConfig } = plan;
-  const rlimits = rlimitsOf(hostConfig, plan.machine);
+  const rlimits = rlimitsOf(hostConfig, plan.machine, { mapped: plan.idMaps !== undefined });
   const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
   return {
     terminal: config.Tty ?? false,
@@ -140,18 +155,22 @@ export function mergeEnv(env: Map<string, string>, list: readonly string[]): voi
 
 function namespaceList(namespaces: Namespaces): OciNamespace[] {
   const list: OciNamespace[] = [{ type: 'mount' }];
-  for (const type of ['network', 'pid', 'ipc', 'uts', 'cgroup'] as const) {
-    const choice = namespaces[type];
+  for (const type of ['network', 'pid', 'ipc', 'uts', 'cgroup', 'user'] as const) {
+    const choice = namespaces[type] ?? 'host';
     if (choice === 'own') list.push({ type });
     else if (choice !== 'host') list.push({ type, path: choice.path });
   }
   return list;
 }
 
-const OPEN_TO_ALL = {
-  'net.ipv4.ip_unprivileged_port_start': '0',
-  'net.ipv4.ping_group_range': '0 2147483647',
-};
+function idMappings(maps: IdMaps | undefined): Pick<OciConfig['linux'], 'uidMappings' | 'gidMappings'> {
+  if (maps === undefined) return {};
+  const mappings = (map: readonly IdRange[]): OciIdMapping[] =>
+    map.map(({ inside, outside, length }) => ({ containerID: inside, hostID: outside, size: length }));
+  return { uidMappings: mappings(maps.users), gidMappings: mappings(maps.groups) };
+}
+
+const GID_MAX = 2_147_483_647;
 
 /** In a network namespace of its own a container may use low ports and ping without being root. */
 function sysctls(plan: ContainerPlan): Record<string, string> {
@@ -159,7 +178,12 @@ function sysctls(plan: ContainerPlan): Record<string, string> {
   const shared = plan.hostConfig.NetworkMode?.startsWith('container:') ?? false;
   const open = network !== 'host' && !shared && !plan.hostConfig.Privileged;
   return {
-    ...(open ? OPEN_TO_ALL : {}),
+    ...(open
+      ? {
+          'net.ipv4.ip_unprivileged_port_start': '0',
+          'net.ipv4.ping_group_range': `0 ${plan.idMaps ? idCount(plan.idMaps.groups) - 1 : GID_MAX}`,
+        }
+      : {}),
     ...plan.hostConfig.Sysctls,
   };
 }

@@ -32,16 +32,23 @@ const DEFAULT_RULES: readonly OciDeviceRule[] = [
   { allow: true, type: CHARACTER, major: 136, access: 'rwm' },
 ];
 
+/** A device of the machine, and the node that a container has of it. */
+export interface PassedDevice {
+  /** Path on the machine. */
+  readonly source: string;
+  readonly node: OciDevice;
+}
+
 /** Device nodes of a container and what it may do with devices. */
-export function devicesOf(config: HostConfig): { nodes: OciDevice[]; rules: readonly OciDeviceRule[] } {
+export function devicesOf(config: HostConfig): { nodes: PassedDevice[]; rules: readonly OciDeviceRule[] } {
   if (config.Privileged)
     return { nodes: hostDevices('/dev'), rules: [{ allow: true, type: 'a', access: 'rwm' }] };
-  const nodes: OciDevice[] = [];
+  const nodes: PassedDevice[] = [];
   const rules: OciDeviceRule[] = [...DEFAULT_RULES];
   for (const { PathOnHost, PathInContainer, CgroupPermissions } of config.Devices ?? []) {
-    for (const node of devicesAt(PathOnHost, PathInContainer || PathOnHost)) {
-      nodes.push(node);
-      const { type, major, minor } = node;
+    for (const device of devicesAt(PathOnHost, PathInContainer || PathOnHost)) {
+      nodes.push(device);
+      const { type, major, minor } = device.node;
       rules.push({ allow: true, type, major, minor, access: CgroupPermissions || 'rwm' });
     }
   }
@@ -63,7 +70,7 @@ export function parseDeviceRule(rule: string): OciDeviceRule {
 }
 
 /** The device at a path of the machine, or all below it when it is a folder. */
-function devicesAt(host: string, inside: string): OciDevice[] {
+function devicesAt(host: string, inside: string): PassedDevice[] {
   let real: string;
   try {
     real = realpathSync(host);
@@ -73,7 +80,7 @@ function devicesAt(host: string, inside: string): OciDevice[] {
   if (lstatSync(real).isDirectory()) return hostDevices(real, inside);
   const node = deviceNode(real, inside);
   if (node === undefined) throw gathering(host, 'not a device node');
-  return [node];
+  return [{ source: real, node }];
 }
 
 function gathering(path: string, reason: string): ShoalError {
@@ -87,14 +94,14 @@ function gathering(path: string, reason: string): ShoalError {
 const NOT_PASSED = ['pts', 'shm', 'fd', 'mqueue', 'console', '.lxc', '.lxd-mounts', '.udev'];
 const DEPTH_MAX = 8;
 
-function hostDevices(folder: string, inside = folder, depth = 0): OciDevice[] {
+function hostDevices(folder: string, inside = folder, depth = 0): PassedDevice[] {
   if (depth > DEPTH_MAX) return [];
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     if (NOT_PASSED.includes(entry.name)) return [];
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return hostDevices(path, join(inside, entry.name), depth + 1);
     const node = deviceNode(path, join(inside, entry.name));
-    return node === undefined ? [] : [node];
+    return node === undefined ? [] : [{ source: path, node }];
   });
 }
 

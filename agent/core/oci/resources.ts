@@ -61,13 +61,14 @@ function cpuOf(config: HostConfig): Record<string, number | string> {
 
 /**
  * Limits of the process, by the names of ulimit. Nobody may raise a limit above its own without CAP_SYS_RESOURCE, so
- * they are cut to what this daemon has.
+ * they are cut to what this daemon has. In a user namespace nobody has it.
  */
 export function rlimitsOf(
   config: Pick<HostConfig, 'Ulimits'>,
   machine: Pick<Machine, 'capabilities' | 'hardLimits'>,
+  { mapped = false } = {},
 ): NonNullable<OciProcess['rlimits']> {
-  const mayRaise = machine.capabilities.has('CAP_SYS_RESOURCE');
+  const mayRaise = !mapped && machine.capabilities.has('CAP_SYS_RESOURCE');
   return (config.Ulimits ?? []).map(({ Name, Soft, Hard }) => {
     const own = mayRaise ? undefined : machine.hardLimits[Name];
     const cut = (value: number): number => {

@@ -51,8 +51,14 @@ export interface OciDeviceRule {
 }
 
 export interface OciNamespace {
-  readonly type: 'pid' | 'network' | 'ipc' | 'uts' | 'mount' | 'cgroup';
+  readonly type: 'pid' | 'network' | 'ipc' | 'uts' | 'mount' | 'cgroup' | 'user';
   readonly path?: string;
+}
+
+export interface OciIdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
 }
 
 export interface OciResources {
@@ -90,6 +96,8 @@ export interface OciConfig {
     readonly resources: OciResources;
     readonly devices: readonly OciDevice[];
     readonly namespaces: readonly OciNamespace[];
+    readonly uidMappings?: readonly OciIdMapping[];
+    readonly gidMappings?: readonly OciIdMapping[];
     readonly maskedPaths: readonly string[];
     readonly readonlyPaths: readonly string[];
     readonly sysctl?: Readonly<Record<string, string>>;

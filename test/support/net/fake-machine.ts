@@ -28,6 +28,10 @@ export class FakeMachine implements NetMachine {
     this.namespaces.add(path);
   }
 
+  offerNamespace(): Disposable {
+    return { [Symbol.dispose]: () => undefined };
+  }
+
   removeNamespace(path: string): void {
     this.namespaces.delete(path);
   }
