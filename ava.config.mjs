@@ -2,6 +2,7 @@
 export default {
   extensions: ['ts'],
   files: ['test/**/*.test.ts', 'manager/raft/test/**/*.test.ts'],
-  timeout: '5m',
+  // Without news of any test: guards against hanging, on a busy machine too.
+  timeout: '15m',
   workerThreads: false,
 };

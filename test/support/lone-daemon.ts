@@ -26,7 +26,7 @@ import {
 
 const NODE = 'n1';
 const SHOALD = join(import.meta.dirname, '../../deploy/bin/shoald');
-const STOP_MS_MAX = 20_000;
+const STOP_MS_MAX = 60_000;
 const POLL_MS = 20;
 
 /** One real daemon in no swarm, with a network namespace, folders, a socket and a control group of its own. */

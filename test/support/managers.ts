@@ -24,6 +24,7 @@ import type { NodeRole } from '#proto/types/states.ts';
 import { clusterRow, type TestCa, testCa } from './certificates.ts';
 import { descriptionOf } from './cluster.ts';
 import { openTestStore, type TestStore } from './local-log.ts';
+import { PATIENCE_MS } from './wait-for.ts';
 
 /** A manager with real connections on loopback. All managers of a test share one store; the first leads. */
 export interface TestManager extends AsyncDisposable {
@@ -179,7 +180,7 @@ export async function joinInto(addr: string, token: string): Promise<NodeId> {
 
 /** Waits until `holds`, looking again whenever something may have happened; fails after a while, naming `what`. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadlineMs = systemClock.monotonicMs() + 30_000;
+  const deadlineMs = systemClock.monotonicMs() + PATIENCE_MS;
   while (!holds()) {
     if (systemClock.monotonicMs() > deadlineMs) throw new Error(`waited in vain: ${what}`);
     await systemClock.sleep(10);

@@ -6,7 +6,7 @@ import { waitFor } from '#test/support/wait-for.ts';
 import { IMAGE, imageRoot, importImage, OBEDIENT } from '../../../bench/engines/image.ts';
 import { processesNaming } from '../../../bench/engines/leftovers.ts';
 
-const MS_MAX = 90_000;
+const MS_MAX = 300_000;
 
 test('a command whose daemon is killed before it has begun keeps its container from nothing, and leaves nothing', async (t) => {
   t.timeout(MS_MAX);

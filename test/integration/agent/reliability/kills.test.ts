@@ -17,7 +17,7 @@ const KILLS = Number(process.env['SHOAL_TEST_KILLS'] ?? 20);
 const SEED = Number(process.env['SHOAL_TEST_SEED'] ?? 1);
 /** A daemon is killed within this of the beginning of work. */
 const LIVES_MS_MAX = 600;
-const MS_MAX = 20_000 * KILLS + 60_000;
+const MS_MAX = 40_000 * KILLS + 300_000;
 
 test('killed in the middle of anything, the next daemon knows every container truly, and nothing stays behind', async (t) => {
   t.timeout(MS_MAX);

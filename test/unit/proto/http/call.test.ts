@@ -26,7 +26,7 @@ const call = (method: string, target: string, body = '') =>
   callApi(
     routes,
     { method, target, headers: { 'content-type': 'application/json' }, body: Buffer.from(body) },
-    AbortSignal.timeout(1_000),
+    new AbortController().signal,
   );
 
 test('a request runs without a socket, and its whole reply comes back', async (t) => {
