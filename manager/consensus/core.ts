@@ -1,12 +1,4 @@
-import {
-  type Entry,
-  type Message,
-  RawNode,
-  type Snapshot,
-  type TraceEvent,
-  type TraceKind,
-  traceLevel,
-} from 'raft-ts';
+import { type Entry, type Message, RawNode, type Snapshot, type TraceEvent } from 'raft-ts';
 import { LIMITS } from '#proto/base/limits.ts';
 import { CoreMetrics } from './core-metrics.ts';
 import { CoreSnapshots } from './core-snapshots.ts';
@@ -26,6 +18,7 @@ import {
   type Request,
   type ToCore,
 } from './protocol.ts';
+import { RaftNews } from './raft-news.ts';
 import { Roster } from './roster.ts';
 import { StallWatch } from './stall-watch.ts';
 import { openState, type State } from './state.ts';
@@ -35,16 +28,6 @@ import { decodeSnapshotInfo, type SnapshotInfo } from './wire.ts';
 /** Entries sent in one message, and handed to the main thread before it has applied them. */
 const MESSAGE_ENTRIES_BYTES = 1024 * 1024;
 const APPLYING_BYTES = 16 * 1024 * 1024;
-/** Of what Raft tells about itself, what an operator wants to read without asking for more. */
-const NEWS: ReadonlySet<TraceKind> = new Set([
-  'election-started',
-  'role-changed',
-  'leader-gone',
-  'conf-switched',
-  'snapshot-restored',
-  'transfer-started',
-  'transfer-aborted',
-]);
 /** How long a member that stops tries to hand leadership over, in election timeouts. */
 const FAREWELL_ELECTIONS = 3;
 
@@ -63,6 +46,7 @@ export class Core implements AsyncDisposable {
   readonly #snapshots: CoreSnapshots;
   readonly #rotation: KeyRotation;
   readonly #stalls = new StallWatch();
+  readonly #news = new RaftNews();
   readonly #metrics: CoreMetrics;
   #transport: Transport | undefined;
   #cancelTick: (() => void) | undefined;
@@ -354,6 +338,7 @@ export class Core implements AsyncDisposable {
   }
 
   #tellLeadership({ term, leader, leading }: DriverLeadership): void {
+    if (leader !== 0) this.#news.led();
     this.#metrics.leads(term, leading);
     const member = this.#roster.find(leader);
     const leadership = { term, leading, ...(member !== undefined && { leader: member }) };
@@ -383,9 +368,9 @@ export class Core implements AsyncDisposable {
 
   #trace(event: TraceEvent): void {
     const { kind, ...fields } = event;
-    const level = traceLevel(kind);
-    const isNews = level !== 'info' || NEWS.has(kind);
-    this.#modules.log[isNews ? level : 'debug'](`raft: ${kind}`, fields);
+    const { log, clock } = this.#modules;
+    const { level, ...more } = this.#news.loudness(event, clock.monotonicMs());
+    log[level](`raft: ${kind}`, { ...fields, ...more });
   }
 
   /** Something is broken that no retry mends: nothing more is done or said, so that it can't spread. */
