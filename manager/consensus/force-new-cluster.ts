@@ -13,13 +13,22 @@ export function entriesToGoOnAlone(
   place: { readonly lastIndex: number; readonly term: number },
 ): Entry[] {
   const others = [...everMembers(membership, log)].filter((id) => id !== self.raftId).sort((a, b) => a - b);
-  const changes: ConfChangeSingle[] = [
-    { type: ConfChangeType.AddNode, nodeId: self.raftId },
-    ...others.map((nodeId) => ({ type: ConfChangeType.RemoveNode, nodeId })),
+  const steps: ConfChangeSingle[][] = [
+    ...(endsJoint(membership, log) ? [[]] : []),
+    [{ type: ConfChangeType.AddNode, nodeId: self.raftId }],
+    ...others.map((nodeId) => [{ type: ConfChangeType.RemoveNode, nodeId }]),
   ];
-  return changes.map((change, at) =>
-    confChangeEntry(change, self, { index: place.lastIndex + 1 + at, term: place.term }),
+  return steps.map((changes, at) =>
+    entryOf(changes, self, { index: place.lastIndex + 1 + at, term: place.term }),
   );
+}
+
+/** Whether several members are being changed at once where the log ends: that must end before anything else can change. */
+function endsJoint({ confState }: Membership, log: readonly Entry[]): boolean {
+  const last = log.findLast(isConfChange);
+  if (last === undefined) return confState.votersOutgoing.length > 0;
+  const { changes, transition } = decodeChange(last).change;
+  return changes.length > 1 || transition !== 'auto';
 }
 
 function everMembers(membership: Membership, log: readonly Entry[]): Set<number> {
@@ -39,6 +48,15 @@ export function confChangeEntry(
   peer: Peer,
   place: { readonly index: number; readonly term: number },
 ): Entry {
-  const data = encodeConfChange({ transition: 'auto', changes: [change], context: encodePeer(peer) });
+  return entryOf([change], peer, place);
+}
+
+/** Without changes: it ends a change of several members. */
+function entryOf(
+  changes: readonly ConfChangeSingle[],
+  peer: Peer,
+  place: { readonly index: number; readonly term: number },
+): Entry {
+  const data = encodeConfChange({ transition: 'auto', changes, context: encodePeer(peer) });
   return { type: EntryType.ConfChangeV2, ...place, data };
 }

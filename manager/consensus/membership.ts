@@ -27,7 +27,10 @@ export const NO_MEMBERSHIP: Membership = {
   nextRaftId: 1,
 };
 
-/** The membership after a change: `confState` as raft-ts made it, addresses from the change's own context. */
+/**
+ * The membership after a change: `confState` as raft-ts made it, addresses from the change's own context. Whoever still
+ * has a say stays: of several that are removed at once, until those that are left have taken over.
+ */
 export function changeMembership(
   membership: Membership,
   change: ConfChange,
@@ -37,12 +40,13 @@ export function changeMembership(
   let peers = membership.peers;
   let nextRaftId = membership.nextRaftId;
   for (const { type, nodeId: raftId } of change.changes) {
-    peers = peers.filter((other) => other.raftId !== raftId || type !== ConfChangeType.RemoveNode);
     if (type === ConfChangeType.RemoveNode || peer?.raftId !== raftId) continue;
     peers = [...peers.filter((other) => other.raftId !== raftId), peer].sort((a, b) => a.raftId - b.raftId);
     nextRaftId = Math.max(nextRaftId, raftId + 1);
   }
-  return { peers, confState, nextRaftId };
+  const { voters, learners, votersOutgoing } = confState;
+  const present = new Set([...voters, ...learners, ...votersOutgoing]);
+  return { peers: peers.filter(({ raftId }) => present.has(raftId)), confState, nextRaftId };
 }
 
 export function membersOf({ peers, confState }: Membership): Member[] {
