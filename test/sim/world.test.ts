@@ -71,7 +71,7 @@ test('disk: a process may end before any of its operations, and nothing it does 
     gone = true;
     disk.crash(seededRandom(1));
   };
-  const mine = new ProcessDisk({ disk, isGone: () => gone, crash });
+  const mine = new ProcessDisk({ disk, isGone: () => gone, crash, synced: () => undefined });
   mine.makeDirectory('d');
   const file = mine.open('d/f', 'create');
   file.write(Buffer.from('first'), 0);

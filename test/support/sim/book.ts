@@ -16,29 +16,46 @@ const BRIEF_LENGTH = 120;
 export class Page<Input, Output, State extends ModelState> {
   readonly #model: Model<Input, Output, State>;
   readonly #nextMoment: () => number;
-  readonly #operations = new Set<Operation<Input, Output>>();
+  #operations = new Set<Operation<Input, Output>>();
+  #initial: State;
+  /** Before the object became what it was not. */
+  #earlier: string | undefined;
 
   constructor(model: Model<Input, Output, State>, nextMoment: () => number) {
     this.#model = model;
     this.#nextMoment = nextMoment;
+    this.#initial = model.initial;
   }
 
   call(input: Input): Call<Output> {
     const called = { input, calledAt: this.#nextMoment() };
-    this.#operations.add(called);
+    const operations = this.#operations;
+    operations.add(called);
     return {
       returned: (output) => {
-        this.#operations.delete(called);
-        this.#operations.add({ ...called, returnedAt: this.#nextMoment(), output });
+        operations.delete(called);
+        operations.add({ ...called, returnedAt: this.#nextMoment(), output });
       },
-      forget: () => void this.#operations.delete(called),
+      forget: () => void operations.delete(called),
     };
+  }
+
+  /** The object is in this state now, whatever was done to it before. What is under way belongs to before. */
+  restart(object: string, state: State): void {
+    this.#earlier ??= this.#wrong(object);
+    this.#operations = new Set();
+    this.#initial = state;
   }
 
   /** What is wrong, if something is. */
   check(object: string): string | undefined {
+    return this.#earlier ?? this.#wrong(object);
+  }
+
+  #wrong(object: string): string | undefined {
     const history = [...this.#operations];
-    const { verdict, longest } = checkLinearizable(this.#model, history, STEPS_MAX);
+    const model = { ...this.#model, initial: this.#initial };
+    const { verdict, longest } = checkLinearizable(model, history, STEPS_MAX);
     if (verdict === 'linearizable') return undefined;
     if (verdict === 'undecided') return `undecided: the history of ${object} takes too long to check`;
     const next = history

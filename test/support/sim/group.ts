@@ -1,7 +1,9 @@
+import { type ConfChangeSingle, EntryType, encodeConfChange, MessageType } from 'raft-ts';
 import type { Member } from '#manager/consensus/consensus.ts';
 import { type ConsensusLimits, DEFAULT_LIMITS, type StartOpts } from '#manager/consensus/opts.ts';
 import type { Log } from '#proto/base/log.ts';
 import { type Random, randomInt } from '#proto/base/random.ts';
+import { MemberChanges } from './changes.ts';
 import { type Bug, SimManager } from './manager.ts';
 import { SimNetwork } from './network.ts';
 import { SimTime } from './time.ts';
@@ -22,13 +24,11 @@ export interface SimGroupModules {
 }
 
 const STARTS_WITHIN_MS = 20_000;
-/** How much clocks differ in how fast they go; with lease reads they may only a little. */
+/** How much clocks differ in how fast they go; with lease reads they may only as much as raft-ts allows for. */
 const CLOCK_SPREAD = 0.6;
-const CLOCK_SPREAD_WITH_LEASES = 0.04;
+const CLOCK_SPREAD_WITH_LEASES = 0.06;
 /** Beyond those that the group began with. */
 const MEMBERS_MORE_MAX = 2;
-/** How long one that was removed may run on without knowing. */
-const LEFT_RUNNING_MS_MAX = 500;
 
 /** A group of managers in a simulated world. */
 export class SimGroup {
@@ -38,15 +38,23 @@ export class SimGroup {
   readonly managers: SimManager[] = [];
   readonly #opts: SimGroupOpts;
   readonly #modules: SimGroupModules;
+  readonly changes: MemberChanges;
+  /** Were members once, and may still run. */
+  readonly strangers = new Set<SimManager>();
+  /** Were let in, and never ran. */
+  readonly absent: { readonly manager: SimManager; readonly start: StartOpts }[] = [];
+  /** Nobody is served: what there is to be served is being found out. */
+  isClosed = false;
   #named = 0;
-  #changing = false;
-  changes = 0;
   ends = 0;
 
   constructor(opts: SimGroupOpts, modules: SimGroupModules) {
     this.#opts = opts;
     this.#modules = modules;
     this.time = new SimTime(modules.random);
+    const { votesAtOnce = false, keepsOldId = false } = opts.bug;
+    const changesOpts = { managersMax: opts.members + MEMBERS_MORE_MAX, votesAtOnce, keepsOldId };
+    this.changes = new MemberChanges(changesOpts, this, modules.random);
     const quiet = { lossChance: 0, doubleChance: 0, lateChance: 0, snapshotBreakChance: 0 };
     this.network = new SimNetwork(
       { delayMsMin: 0.5, delayMsMax: 1.5, ...quiet },
@@ -56,11 +64,12 @@ export class SimGroup {
 
   /** The first manager, and the others one by one, while nothing goes wrong. */
   async form(): Promise<void> {
-    const first = this.#make();
+    const first = this.make();
+    this.managers.push(first);
     await this.#await(first.start({ kind: 'bootstrap' }));
     for (let count = 1; count < this.#opts.members; count += 1) {
       await this.until(() => this.leader() !== undefined, 'somebody leads');
-      await this.#await(this.add());
+      await this.#await(this.changes.add());
       await this.until(() => this.voters().length === count + 1, 'who joined votes');
     }
   }
@@ -107,55 +116,49 @@ export class SimGroup {
     void manager.start();
   }
 
-  /** Lets a new manager in, and starts it. */
-  async add(): Promise<void> {
-    if (this.managers.length >= this.#opts.members + MEMBERS_MORE_MAX) return;
-    const member = await this.#change('adds a manager', async (leader) => {
-      const manager = this.#make();
-      const added = await leader.ask(
-        async ({ consensus }) => ({
-          member: await consensus?.addMember(manager.identity),
-          members: consensus?.members() ?? [],
-        }),
-        1,
-      );
-      if (added?.member === undefined) return undefined;
-      const start: StartOpts = { kind: 'join', raftId: added.member.raftId, members: added.members };
-      this.managers.push(manager);
-      await manager.start(start);
-      return added.member;
+  /** Asks the leader for a change of several members, as nobody but Raft itself can. */
+  propose(leader: SimManager, changes: readonly ConfChangeSingle[]): void {
+    const data = encodeConfChange({ transition: 'auto', changes, context: new Uint8Array() });
+    this.network.tell(leader.raftAddr, {
+      type: MessageType.Prop,
+      to: leader.raftId,
+      from: leader.raftId,
+      term: 0,
+      entries: [{ type: EntryType.ConfChangeV2, term: 0, index: 0, data }],
     });
-    if (member === undefined) this.note('nobody was let in');
   }
 
-  async remove(manager: SimManager): Promise<void> {
-    if (this.voters().length <= 1 || manager.raftId === 0) return;
-    const done = await this.#change(`removes ${manager.name}`, (leader) =>
-      leader.ask(async ({ consensus }) => {
-        await consensus?.removeMember(manager.raftId);
-        return true;
-      }, 1),
-    );
-    if (done !== true) return;
-    this.managers.splice(this.managers.indexOf(manager), 1);
-    this.time.after(this.#modules.random.next() * LEFT_RUNNING_MS_MAX, () => manager.end(false));
-  }
-
-  async replace(manager: SimManager): Promise<void> {
-    await this.add();
-    await this.remove(manager);
+  /** The machines of all others are gone, and whatever they said. The group stays closed. */
+  loseAllBut(survivor: SimManager, power: boolean): void {
+    this.note(`weather: all but ${survivor.name} are gone for good`);
+    this.isClosed = true;
+    for (const manager of [...this.managers, ...this.strangers]) manager.end(power);
+    this.managers.splice(0, this.managers.length, survivor);
+    this.strangers.clear();
+    this.absent.splice(0);
+    this.network.forgetAll();
+    this.network.heal();
+    survivor.repair();
   }
 
   /** Nothing is wrong any more, and everybody runs. */
   recover(): void {
+    this.changes.end();
     this.network.heal();
     const quiet = { lossChance: 0, doubleChance: 0, lateChance: 0, snapshotBreakChance: 0 };
     this.network.opts = { ...this.network.opts, ...quiet };
-    for (const manager of this.managers) {
+    for (const manager of [...this.managers, ...this.strangers]) {
       manager.repair();
       if (manager.life !== undefined) manager.life.disk.operationsLeft = Number.POSITIVE_INFINITY;
-      this.restart(manager);
+      if (!this.strangers.has(manager)) this.restart(manager);
     }
+  }
+
+  /** A manager that never ran can't have what a voter promises to keep. */
+  checkAbsent(): void {
+    for (const { manager } of this.absent)
+      if (this.voters().some(({ nodeId }) => nodeId === manager.nodeId))
+        this.truth.violate(`members: ${manager.name} votes, and has never run`);
   }
 
   /** Lets time go by until it holds; something is wrong if it does not come to hold. */
@@ -173,25 +176,8 @@ export class SimGroup {
     await this.until(() => done, 'what was begun ends');
   }
 
-  /** One at a time. Undefined when it was not done, or nobody knows. */
-  async #change<T>(what: string, work: (leader: SimManager) => Promise<T>): Promise<T | undefined> {
-    const leader = this.leader();
-    if (leader === undefined || this.#changing) return undefined;
-    this.#changing = true;
-    try {
-      this.note(`members: ${leader.name} ${what}`);
-      const done = await work(leader);
-      if (done !== undefined) this.changes += 1;
-      return done;
-    } catch (error) {
-      this.note(`members: not done: ${(error as Error).message}`);
-      return undefined;
-    } finally {
-      this.#changing = false;
-    }
-  }
-
-  #make(): SimManager {
+  /** A machine that nothing runs on yet. */
+  make(): SimManager {
     this.#named += 1;
     const { random, log } = this.#modules;
     const { bug, limits, leaseReads } = this.#opts;
@@ -216,7 +202,6 @@ export class SimGroup {
         onEnd: (ended) => this.end(ended, randomInt(random, 2) === 0),
       },
     );
-    if (this.#named === 1) this.managers.push(manager);
     return manager;
   }
 }

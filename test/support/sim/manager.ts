@@ -12,7 +12,7 @@ import { nullMetrics } from '#proto/base/metrics.ts';
 import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import { SimDisk } from '../../unit/manager/consensus/support/sim-disk.ts';
-import type { SimNetwork } from './network.ts';
+import type { SimNetwork, TransportBug } from './network.ts';
 import { ProcessDisk } from './process-disk.ts';
 import { type Owner, type SimTime, SkewedClock } from './time.ts';
 import type { Truth } from './truth.ts';
@@ -32,8 +32,14 @@ export interface Bug {
   readonly machine?: (machine: StoreMachine, isRestart: boolean) => StateMachine;
   readonly port?: (port: CorePort) => CorePort;
   readonly consensus?: (consensus: Consensus) => Consensus;
+  readonly transport?: TransportBug;
   /** Of each manager's clock. */
   readonly clockRate?: (number: number) => number;
+  /** See ChangesOpts. */
+  readonly votesAtOnce?: boolean;
+  readonly keepsOldId?: boolean;
+  /** Before a manager goes on alone. */
+  readonly beforeAlone?: (disk: SimDisk, stateDir: string) => void;
 }
 
 export interface SimManagerOpts {
@@ -65,25 +71,26 @@ export interface Life extends Owner {
   store: ReplicatedStore | undefined;
 }
 
-const STATE_DIR = 'state';
+export const STATE_DIR = 'state';
 
 /** A manager's machine: its disk, and the process that runs on it, if one does. */
 export class SimManager {
   readonly #opts: SimManagerOpts;
   readonly #modules: SimManagerModules;
-  readonly disk: SimDisk;
+  disk: SimDisk;
   life: Life | undefined;
   raftId = 0;
   /** How long a write to its disk takes. */
   syncMsMax = SYNC_MS_MAX;
+  /** How long it holds the process up that waits for it. */
+  stallMsMax = 0;
   #start: StartOpts | undefined;
   lives = 0;
 
   constructor(opts: SimManagerOpts, modules: SimManagerModules) {
     this.#opts = opts;
     this.#modules = modules;
-    const disk = new SimDisk();
-    this.disk = opts.bug.disk?.(disk) ?? disk;
+    this.disk = this.#newDisk();
   }
 
   get name(): string {
@@ -111,12 +118,15 @@ export class SimManager {
     return this.life?.consensus?.leadership().term ?? 0;
   }
 
-  /** Starts the process, or starts it again. Resolves when it is up, or could not come up. */
-  async start(start?: StartOpts): Promise<void> {
+  /**
+   * Starts the process, or starts it again; `alone`: to go on without the others. Resolves when it is up, or could not
+   * come up.
+   */
+  async start(start?: StartOpts, alone = false): Promise<void> {
     this.#start = start ?? this.#start;
     const life = this.#beginLife();
     try {
-      const consensus = await this.#open(life);
+      const consensus = await this.#open(life, alone);
       if (life.gone) return;
       const bad = this.#opts.bug.consensus?.(consensus) ?? consensus;
       this.#start = undefined;
@@ -131,6 +141,20 @@ export class SimManager {
         this.#modules.truth.violate(`start: ${this.name} does not start: ${(error as Error).stack}`);
       this.end(false);
     }
+  }
+
+  /** The process ends as it should: it hands over what it leads, then closes everything. */
+  async stop(): Promise<void> {
+    const { life } = this;
+    if (life?.consensus === undefined) return;
+    await Promise.race([life.consensus[Symbol.asyncDispose](), life.died]);
+    if (this.life === life) this.end(false);
+  }
+
+  /** A new machine in its place, or one whose disk was emptied. */
+  forget(): void {
+    this.disk = this.#newDisk();
+    this.raftId = 0;
   }
 
   /** The process ends, now; with `power`, the machine does, and what was not synced may be gone. */
@@ -154,6 +178,7 @@ export class SimManager {
     this.disk.roomBytes = Number.POSITIVE_INFINITY;
     this.disk.failure = undefined;
     this.syncMsMax = SYNC_MS_MAX;
+    this.stallMsMax = 0;
   }
 
   /** Does something in the process, when it can; undefined when it ended first. */
@@ -181,6 +206,7 @@ export class SimManager {
       disk: this.disk,
       isGone: () => owner.gone,
       crash: () => this.#modules.onEnd(this),
+      synced: () => this.#maybeStall(),
     });
     const life: Life = Object.assign(owner, {
       clock: new SkewedClock(this.#opts.clockRate, time, owner),
@@ -197,8 +223,17 @@ export class SimManager {
     return life;
   }
 
+  #newDisk(): SimDisk {
+    const disk = new SimDisk();
+    return this.#opts.bug.disk?.(disk) ?? disk;
+  }
+
+  #maybeStall(): void {
+    if (this.stallMsMax > 0) this.pause(this.#modules.random.next() * this.stallMsMax);
+  }
+
   /** As openLocalConsensus does it. */
-  async #open(life: Life): Promise<Consensus> {
+  async #open(life: Life, alone: boolean): Promise<Consensus> {
     const { bug, core } = this.#opts;
     const ports = localPorts();
     const corePort = bug.port?.(ports.core) ?? ports.core;
@@ -211,7 +246,9 @@ export class SimManager {
     });
     const start = this.#startOpts(life);
     if (start.kind === 'restart') bug.beforeRestart?.(this.disk, STATE_DIR);
-    const opts: CoreOpts = { ...core, stateDir: STATE_DIR, self: this.identity, start };
+    if (alone) bug.beforeAlone?.(this.disk, STATE_DIR);
+    const self = this.identity;
+    const opts: CoreOpts = { ...core, stateDir: STATE_DIR, self, start, forceNewCluster: alone };
     try {
       await Core.start(opts, this.#coreModules(life), corePort);
     } catch (error) {
@@ -235,7 +272,7 @@ export class SimManager {
       random: own,
       disk: life.disk,
       soon: (work: () => void) => void life.clock.timer(own.next() * this.syncMsMax, work),
-      startTransport: network.starter(life),
+      startTransport: network.starter(life, this.#opts.bug.transport),
       log: log.child(this.name),
       metrics: nullMetrics,
     };

@@ -29,6 +29,9 @@ export interface NetworkModules {
   readonly sent: (message: Message) => void;
 }
 
+/** Stands in for a transport that is right; may change what its owner is told. */
+export type TransportBug = (transport: Transport, events: TransportEvents) => Transport;
+
 interface Station {
   readonly self: Peer;
   readonly owner: Owner;
@@ -47,6 +50,8 @@ export class SimNetwork {
   readonly #stations = new Map<string, Station>();
   readonly #cut = new Set<string>();
   readonly #slowMs = new Map<string, number>();
+  /** Messages of an earlier one are lost. */
+  #era = 0;
   snapshotsSent = 0;
 
   constructor(opts: NetworkOpts, modules: NetworkModules) {
@@ -55,14 +60,15 @@ export class SimNetwork {
   }
 
   /** How a process joins the network. */
-  starter(owner: Owner): StartTransport {
+  starter(owner: Owner, bug?: TransportBug): StartTransport {
     return async (self, events) => {
       const station: Station = {
         ...{ self, owner, events },
         ...{ peers: new Map(), introduced: new Map(), incoming: new Set() },
       };
       this.#stations.set(self.raftAddr, station);
-      return this.#transport(station);
+      const transport = this.#transport(station);
+      return bug?.(transport, events) ?? transport;
     };
   }
 
@@ -88,6 +94,18 @@ export class SimNetwork {
   breakLine(from: string, to: string): void {
     const [a, b] = [this.#stations.get(from), this.#stations.get(to)];
     if (a !== undefined && b !== undefined) this.#endLine(a, b);
+  }
+
+  /** Something that no member said arrives. */
+  tell(raftAddr: string, message: Message): void {
+    const station = this.#stations.get(raftAddr);
+    if (station !== undefined)
+      this.#modules.time.after(0, () => station.events.received([message]), station.owner);
+  }
+
+  /** What is on its way never arrives. */
+  forgetAll(): void {
+    this.#era += 1;
   }
 
   /** A process is gone. Its machine may tell the others. */
@@ -131,8 +149,13 @@ export class SimNetwork {
     if (peer === undefined) return;
     const { time, random } = this.#modules;
     const copies = random.next() < this.opts.doubleChance ? 2 : 1;
-    for (let copy = 0; copy < copies; copy += 1)
-      time.after(this.#delayMs(from, peer), () => this.#arrive(from, peer, message));
+    const era = this.#era;
+    const arrive = (): void => {
+      if (era === this.#era) this.#arrive(from, peer, message);
+    };
+    // A process that is held up in the middle of something says what follows from it afterwards.
+    const heldMs = Math.max(0, from.owner.heldUntilMs - time.nowMs);
+    for (let copy = 0; copy < copies; copy += 1) time.after(heldMs + this.#delayMs(from, peer), arrive);
   }
 
   #delayMs(from: Station, to: Peer): number {

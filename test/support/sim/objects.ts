@@ -4,6 +4,7 @@ import { type Random, randomInt } from '#proto/base/random.ts';
 import type { NetworkId, NodeId, ServiceId } from '#proto/types/ids.ts';
 import { TaskState } from '#proto/types/states.ts';
 import type { Book, Page } from './book.ts';
+import type { ModelState } from './linearizability.ts';
 import {
   type BagInput,
   type BagOutput,
@@ -35,7 +36,9 @@ export type Wish<Output> =
 /** An object that clients use: what they do to it, and how the store does that. */
 export interface SimObject<Input = unknown, Output = unknown> {
   readonly name: string;
-  readonly page: Pick<Page<Input, Output, string | number | null>, 'call'>;
+  readonly page: Pick<Page<Input, Output, ModelState>, 'call'>;
+  /** It begins anew with what is in this view. */
+  restart(view: StoreView): void;
   /** `number` is used once. */
   choose(random: Random, number: number): Input;
   wish(input: Input): Wish<Output>;
@@ -66,9 +69,11 @@ function registerAt(book: Book, name: string): SimObject<RegisterInput<number>, 
     const text = view.networks.get(id)?.spec.labels?.['value'];
     return text === undefined ? null : Number(text);
   };
+  const page = book.page(name, registerModel<number>());
   return {
     name,
-    page: book.page(name, registerModel<number>()),
+    page,
+    restart: (view) => page.restart(name, valueIn(view)),
     choose(random, number) {
       const dice = random.next();
       const from = recent;
@@ -114,9 +119,11 @@ function keyAt(book: Book, name: string): SimObject<KeyInput, KeyOutput> {
       status: { state: 'ready' },
     },
   });
+  const page = book.page(name, keyModel);
   return {
     name,
-    page: book.page(name, keyModel),
+    page,
+    restart: (view) => page.restart(name, valueIn(view)),
     choose(random, number) {
       const dice = random.next();
       if (dice < 0.4) return { kind: 'get' };
@@ -147,17 +154,16 @@ function bagAt(book: Book, name: string): SimObject<BagInput, BagOutput> {
     task: { container: { image: 'i' } },
     mode: { kind: 'replicated', replicas: 1 },
   } as const;
+  const page = book.page(name, bagModel);
+  const valueIn = (view: StoreView): string => bagOf(view.tasks.byService(id).map(({ slot }) => slot));
   return {
     name,
-    page: book.page(name, bagModel),
+    page,
+    restart: (view) => page.restart(name, valueIn(view)),
     choose: (random, number) =>
       random.next() < 0.4 ? { kind: 'look' } : { kind: 'put', value: number * 100 + randomInt(random, 100) },
     wish(input) {
-      if (input.kind === 'look')
-        return {
-          kind: 'read',
-          look: (view) => ({ seen: bagOf(view.tasks.byService(id).map(({ slot }) => slot)) }),
-        };
+      if (input.kind === 'look') return { kind: 'read', look: (view) => ({ seen: valueIn(view) }) };
       const { value } = input;
       const create: Change = { kind: 'createTask', serviceId: id, slot: value, desired: TaskState.Running };
       return {

@@ -6,6 +6,8 @@ export interface ProcessDiskModules {
   readonly isGone: () => boolean;
   /** Ends the process in the middle of what it does. */
   readonly crash: () => void;
+  /** Something was made durable, which may have taken its time. */
+  readonly synced: () => void;
 }
 
 /** The disk as one process uses it, which may end before any of its operations. */
@@ -67,6 +69,7 @@ export class ProcessDisk implements Disk {
       sync: () => {
         this.#operation();
         file.sync();
+        this.#modules.synced();
       },
       close: () => file.close(),
     };

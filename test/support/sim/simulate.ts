@@ -2,9 +2,10 @@ import { type Log, type LogFields, nullLog } from '#proto/base/log.ts';
 import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
 import { Book } from './book.ts';
 import { Clients } from './clients.ts';
+import { Disaster } from './disaster.ts';
 import { SimGroup } from './group.ts';
 import type { Bug } from './manager.ts';
-import { simObjects } from './objects.ts';
+import { type SimObject, simObjects } from './objects.ts';
 import { type Trouble, Weather } from './weather.ts';
 
 export interface HistoryOpts {
@@ -15,6 +16,8 @@ export interface HistoryOpts {
   readonly leaseReads?: boolean;
   /** What befalls the managers; by default everything, as the seed has it. */
   readonly troubles?: readonly Trouble[];
+  /** All managers but one are gone for good at some moment; by default in some histories. */
+  readonly disaster?: boolean;
   /** Told what happens, line by line. */
   readonly tell?: (line: string) => void;
 }
@@ -36,6 +39,20 @@ const RECOVERS_WITHIN_MS = 60_000;
 /** What was begun when all was well ends within this. */
 const LAST_WORDS_MS = 400;
 const LEASE_SHARE = 0.15;
+const DISASTER_SHARE = 0.08;
+/** Of each rare kind of trouble: the share of histories that know it. */
+const RARE_SHARE = 0.2;
+const RARE: readonly Trouble[] = [
+  'full disks',
+  'handovers',
+  'several members',
+  'demotions',
+  'absent members',
+  'lost members',
+];
+/** Messages that were under way have arrived after so long. */
+const QUIET_AFTER_MS = 900;
+const QUIET_MS = 600;
 
 /** Runs one history: a group forms, clients use it while things go wrong, then all is well again. Never throws. */
 export async function simulate(opts: HistoryOpts): Promise<HistoryReport> {
@@ -48,6 +65,7 @@ class History {
   readonly #random: Random;
   readonly #group: SimGroup;
   readonly #book = new Book();
+  readonly #objects: readonly SimObject[];
   readonly #clients: Clients;
   readonly #leaseReads: boolean;
 
@@ -62,14 +80,15 @@ class History {
       { members, limits: limitsOf(random), leaseReads: this.#leaseReads, bug: opts.bug ?? {} },
       { random, note, log: opts.tell === undefined ? nullLog : new TellingLog(note, '') },
     );
+    this.#objects = someOf(simObjects(this.#book), random);
     this.#clients = new Clients(
       { count: 2 + randomInt(random, 5), operationsMax: 250, pauseMsMax: 10 + random.next() * 150 },
       {
         time: this.#group.time,
         random,
         note,
-        objects: someOf(simObjects(this.#book), random),
-        managers: () => this.#group.managers,
+        objects: this.#objects,
+        managers: () => (this.#group.isClosed ? [] : this.#group.managers),
       },
     );
   }
@@ -96,14 +115,34 @@ class History {
     const weather = new Weather(opts, this.#group, this.#random);
     this.#clients.start();
     void weather.run();
-    await time.run(time.nowMs + STORM_MS, () => truth.violation !== undefined);
+    const untilMs = time.nowMs + STORM_MS;
+    if (this.#opts.disaster ?? this.#random.next() < DISASTER_SHARE) await this.#disaster(weather);
+    await time.run(untilMs, () => truth.violation !== undefined);
     weather.stop();
+  }
+
+  /** At some moment of the storm. */
+  async #disaster(weather: Weather): Promise<void> {
+    const { time, truth } = this.#group;
+    await time.run(time.nowMs + this.#random.next() * STORM_MS, () => truth.violation !== undefined);
+    const disaster = new Disaster(this.#group, this.#random, (view) => {
+      for (const object of this.#objects) object.restart(view);
+    });
+    let isOver = false;
+    void weather
+      .waitFor(() => disaster.happen())
+      .finally(() => {
+        isOver = true;
+      });
+    await this.#group.until(() => isOver, 'one went on alone', RECOVERS_WITHIN_MS);
   }
 
   #troubles(): Trouble[] {
     const troubles: Trouble[] = ['ends', 'ends', 'cuts', 'cuts', 'disks', 'others'];
     // A process that hangs loses ticks, which leases rest on.
     if (!this.#leaseReads) troubles.push('hangs', 'hangs');
+    if (!this.#leaseReads && this.#random.next() < RARE_SHARE) troubles.push('stalls', 'stalls');
+    for (const rare of RARE) if (this.#random.next() < RARE_SHARE) troubles.push(rare, rare);
     if (this.#random.next() < 0.5) troubles.push('members');
     return troubles;
   }
@@ -140,6 +179,21 @@ class History {
     );
     for (const { life, name } of managers)
       if (life?.consensus !== undefined) truth.hash(name, life.machine.version, life.machine.hash());
+    this.#group.checkAbsent();
+    if (truth.violation === undefined && this.#group.strangers.size > 0) await this.#stayQuiet();
+  }
+
+  /** Those that were removed, and run on or come back, disturb nobody. */
+  async #stayQuiet(): Promise<void> {
+    const group = this.#group;
+    for (const stranger of group.strangers)
+      if (stranger.raftId !== 0 && this.#random.next() < 0.5) group.restart(stranger);
+    await group.time.run(group.time.nowMs + QUIET_AFTER_MS);
+    const before = group.leader();
+    const term = before?.term;
+    await group.time.run(group.time.nowMs + QUIET_MS);
+    if (group.leader() !== before || before?.term !== term)
+      group.truth.violate(`quiet: ${before?.name} does not lead on in term ${term} though all is well`);
   }
 
   #judge(): void {
@@ -154,7 +208,8 @@ class History {
   }
 
   #report(): HistoryReport {
-    const { truth, network, changes, ends } = this.#group;
+    const { truth, network, ends } = this.#group;
+    const changes = this.#group.changes.count;
     const { answered, unknown } = this.#clients;
     const figures: Figures = {
       leaders: truth.leaders,

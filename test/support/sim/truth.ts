@@ -1,11 +1,13 @@
 import { crc32 } from 'node:zlib';
 import { type Entry, EntryType, type Message, MessageType } from 'raft-ts';
 import type { CommittedEntry } from '#manager/consensus/consensus.ts';
+import type { Survival } from './survival.ts';
 
 /** What was applied at an index, by whoever was first. */
 interface Applied {
   readonly term: number;
   readonly digest: string;
+  readonly data: Uint8Array;
   /** The term its first applier was in: whoever leads later has it. */
   readonly seenInTerm: number;
 }
@@ -132,7 +134,7 @@ export class Truth {
     const digest = digestOf(data);
     const before = this.#applied[index];
     if (before === undefined) {
-      this.#applied[index] = { term, digest, seenInTerm: Math.max(term, raftTerm) };
+      this.#applied[index] = { term, digest, data, seenInTerm: Math.max(term, raftTerm) };
       this.#proposed.get(digest)?.indices.push(index);
     } else if (before.term !== term || before.digest !== digest)
       this.violate(`state-machine safety: ${who} applied another entry ${index} than was applied before`);
@@ -162,6 +164,49 @@ export class Truth {
         proposal.state = 'not made';
       },
     };
+  }
+
+  /**
+   * A member goes on without the others, who are gone for good: what it has is all there is, acknowledged or not. What it
+   * knows to be committed is what everybody had.
+   */
+  goOnAlone(raftId: number, { term, commit, lastIndex, entries }: Survival): void {
+    this.checkProposals();
+    this.#proposed.clear();
+    this.#applied.length = Math.min(this.#applied.length, lastIndex + 1);
+    const parts: number[] = [];
+    for (const [index, entry] of entries) {
+      const digest = digestOf(entry.data);
+      const before = this.#applied[index];
+      if (before?.term === entry.term && before.digest === digest) continue;
+      if (index <= commit)
+        this.violate(`leader completeness: member ${raftId} has another entry ${index} than was applied`);
+      parts.push(index);
+      this.#applied[index] = { ...entry, digest, seenInTerm: entry.term };
+    }
+    this.#forgetAfter(raftId, term, Math.min(lastIndex, ...parts.map((index) => index - 1)));
+  }
+
+  #forgetAfter(raftId: number, term: number, lastIndex: number): void {
+    for (const index of this.#hashes.keys()) if (index > lastIndex) this.#hashes.delete(index);
+    this.#entries.clear();
+    for (const later of this.#leaders.keys()) if (later > term) this.#leaders.delete(later);
+    for (const key of this.#votes.keys()) if (!key.startsWith(`${raftId} `)) this.#votes.delete(key);
+    for (const other of this.#terms.keys()) if (other !== raftId) this.#terms.delete(other);
+    for (const [index, applied] of this.#applied.entries())
+      if (applied !== undefined)
+        this.#applied[index] = { ...applied, seenInTerm: Math.min(term, applied.seenInTerm) };
+  }
+
+  /** Everything that was applied, in order; fewer than all where one that nobody applied is among them. */
+  history(): CommittedEntry[] {
+    const entries: CommittedEntry[] = [];
+    for (let index = 1; index < this.#applied.length; index += 1) {
+      const applied = this.#applied[index];
+      if (applied === undefined) break;
+      entries.push({ index, term: applied.term, data: applied.data });
+    }
+    return entries;
   }
 
   /** What proposers were told came true. To be asked at the end. */

@@ -4,7 +4,20 @@ import type { SimGroup } from './group.ts';
 import type { SimManager } from './manager.ts';
 
 /** Kinds of trouble. */
-export type Trouble = 'ends' | 'cuts' | 'disks' | 'hangs' | 'members' | 'others';
+export type Trouble =
+  | 'ends'
+  | 'cuts'
+  | 'disks'
+  | 'full disks'
+  | 'stalls'
+  | 'hangs'
+  | 'handovers'
+  | 'members'
+  | 'several members'
+  | 'demotions'
+  | 'absent members'
+  | 'lost members'
+  | 'others';
 
 export interface WeatherOpts {
   /** Between one thing and the next. */
@@ -16,6 +29,13 @@ export interface WeatherOpts {
 /** About as long as an election takes, when the line to the leader breaks. */
 const END_EACH_WITHIN_MS = 60;
 
+/** Of a disk that is about to be full: about a segment of the log, and the next. */
+const ROOM_BYTES_MAX = 80_000;
+const FULL_MS_MAX = 1500;
+const STALL_MS_MAX = 500;
+/** How long a manager that was stopped stays away. */
+const STOPPED_MS_MAX = 300;
+
 type Befall = (manager: SimManager) => void;
 
 /** Makes things go wrong, and lets them go right again. */
@@ -25,6 +45,7 @@ export class Weather {
   readonly #random: Random;
   readonly #kinds: readonly Befall[];
   #stopped = false;
+  #waits = false;
 
   constructor(opts: WeatherOpts, group: SimGroup, random: Random) {
     this.#opts = opts;
@@ -38,12 +59,19 @@ export class Weather {
     for (;;) {
       await time.sleep(this.#random.next() * this.#opts.everyMsMax);
       if (this.#stopped) return;
-      this.#something();
+      if (!this.#waits) this.#something();
     }
   }
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** Nothing happens meanwhile. */
+  async waitFor(work: () => Promise<void>): Promise<void> {
+    this.#waits = true;
+    await work();
+    this.#waits = false;
   }
 
   /** Some of it in each history, so that everything gets histories that it rules. */
@@ -103,11 +131,32 @@ export class Weather {
       (manager) => this.#slowDisk(manager),
       (manager) => this.#breakDisk(manager),
     ],
+    'full disks': [(manager) => this.#fillForAWhile(manager), (manager) => this.#fillForAWhile(manager)],
+    stalls: [(manager) => this.#stallDisk(manager), (manager) => this.#stallDisk(manager)],
     hangs: [(manager) => this.#hang(manager)],
+    handovers: [
+      (manager) => this.#transfer(manager),
+      (manager) => this.#stop(manager),
+      (manager) => this.#stop(manager),
+    ],
     members: [
-      () => void this.#group.add(),
-      (manager) => void this.#group.remove(manager),
-      (manager) => void this.#group.replace(manager),
+      () => void this.#group.changes.add(),
+      (manager) => void this.#group.changes.remove(manager),
+      (manager) => void this.#group.changes.replace(manager),
+    ],
+    'several members': [
+      () => void this.#group.changes.changeSeveral(),
+      () => void this.#group.changes.changeSeveral(),
+      () => void this.#group.changes.add(),
+    ],
+    demotions: [
+      (manager) => void this.#group.changes.demote(manager),
+      (manager) => void this.#group.changes.demote(manager),
+    ],
+    'absent members': [() => void this.#group.changes.addAbsent()],
+    'lost members': [
+      (manager) => void this.#group.changes.replaceLost(manager),
+      (manager) => void this.#group.changes.replaceLost(manager),
     ],
     others: [
       (manager) => this.#transfer(manager),
@@ -187,6 +236,37 @@ export class Weather {
   #fillDisk(manager: SimManager): void {
     this.#group.note(`weather: the disk of ${manager.name} is full`);
     manager.disk.roomBytes = 0;
+  }
+
+  /** It is nearly full, and has room again by itself. */
+  #fillForAWhile(manager: SimManager): void {
+    const roomBytes = randomInt(this.#random, ROOM_BYTES_MAX);
+    this.#group.note(`weather: the disk of ${manager.name} has room for ${roomBytes} bytes`);
+    manager.disk.roomBytes = manager.disk.usedBytes + roomBytes;
+    const { disk } = manager;
+    this.#group.time.after(this.#random.next() * FULL_MS_MAX, () => {
+      disk.roomBytes = Number.POSITIVE_INFINITY;
+    });
+  }
+
+  /** Whatever waits for it waits for long: the whole process does. */
+  #stallDisk(manager: SimManager): void {
+    this.#group.note(`weather: the disk of ${manager.name} stalls`);
+    manager.stallMsMax = this.#random.next() * STALL_MS_MAX;
+  }
+
+  #stop(manager: SimManager): void {
+    if (manager.life === undefined) return;
+    this.#group.note(`weather: ${manager.name} is stopped`);
+    const { time } = this.#group;
+    void manager
+      .stop()
+      .then(() => time.after(this.#random.next() * STOPPED_MS_MAX, () => this.#maybeRestart(manager)));
+  }
+
+  /** Who was let go meanwhile does not come back by itself. */
+  #maybeRestart(manager: SimManager): void {
+    if (this.#group.managers.includes(manager)) this.#group.restart(manager);
   }
 
   #slowDisk(manager: SimManager): void {

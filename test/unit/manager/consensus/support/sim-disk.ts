@@ -146,12 +146,13 @@ export class SimDisk implements Disk {
   #write(inode: Inode, bytes: Uint8Array, at: number): void {
     if (this.failure !== undefined) throw this.failure;
     const grows = Math.max(0, at + bytes.length - inode.current.length);
-    if (grows > 0 && this.#usedBytes() + grows > this.roomBytes) throw withCode('ENOSPC', 'no space left');
+    if (grows > 0 && this.usedBytes + grows > this.roomBytes) throw withCode('ENOSPC', 'no space left');
     inode.pending.push({ at, bytes: new Uint8Array(bytes) });
     inode.current = written(inode.current, { at, bytes });
   }
 
-  #usedBytes(): number {
+  /** By all files together. */
+  get usedBytes(): number {
     return [...this.#names.values()].reduce((sum, inode) => sum + inode.current.length, 0);
   }
 }
