@@ -9,7 +9,7 @@ import packet, { type DecodedPacket } from 'dns-packet';
 import { Forwarder, framed, TcpMessages } from '#agent/net/dns/forward.ts';
 import { type Asker, Resolver } from '#agent/net/dns/resolver.ts';
 import { HostUpstreams, nameserversIn } from '#agent/net/dns/upstreams.ts';
-import { systemClock } from '#proto/base/clock.ts';
+import { type Clock, systemClock } from '#proto/base/clock.ts';
 import { nullLog } from '#proto/base/log.ts';
 import { seededRandom } from '#proto/base/random.ts';
 
@@ -56,7 +56,9 @@ async function upstream(
 }
 
 async function open(port: number, asker: Asker | undefined): Promise<Resolver> {
-  const forwarder = new Forwarder({ port }, { clock: systemClock, random: seededRandom(1) });
+  // An answer is waited for longer than a busy machine may take over it.
+  const timer: Clock['timer'] = (ms, fire) => systemClock.timer(60 * ms, fire);
+  const forwarder = new Forwarder({ port }, { clock: { timer }, random: seededRandom(1) });
   const askerAt = (): Asker | undefined => asker;
   return await Resolver.open({ address: ADDRESS, ports: [0] }, { askerAt, forwarder, log: nullLog });
 }
