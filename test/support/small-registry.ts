@@ -17,16 +17,24 @@ export class SmallRegistry implements AsyncDisposable {
   readonly #address: string;
   /** Of the manifest. */
   readonly digest: string;
+  /** Digest of the layer. */
+  readonly layer: string;
   /** How often each was fetched, by digest or tag. */
   readonly fetched: ReadonlyMap<string, number>;
 
   private constructor(
     server: Server,
-    facts: { readonly address: string; readonly digest: string; readonly fetched: Map<string, number> },
+    facts: {
+      readonly address: string;
+      readonly digest: string;
+      readonly layer: string;
+      readonly fetched: Map<string, number>;
+    },
   ) {
     this.#server = server;
     this.#address = facts.address;
     this.digest = facts.digest;
+    this.layer = facts.layer;
     this.fetched = facts.fetched;
   }
 
@@ -65,7 +73,8 @@ export class SmallRegistry implements AsyncDisposable {
     });
     await new Promise<void>((resolve) => server.listen(0, host, resolve));
     const { port } = server.address() as { port: number };
-    return new SmallRegistry(server, { address: `${host}:${port}`, digest: digestOf(manifest), fetched });
+    const digests = { digest: digestOf(manifest), layer: digestOf(layer) };
+    return new SmallRegistry(server, { address: `${host}:${port}`, ...digests, fetched });
   }
 
   /** What to pull. */

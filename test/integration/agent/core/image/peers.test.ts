@@ -1,110 +1,23 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { ContentPeers } from '#agent/core/image/content-peers.ts';
-import { contentService } from '#agent/core/image/content-service.ts';
+import test from 'ava';
 import { Fetcher } from '#agent/core/image/fetch.ts';
-import type { ImageStore } from '#agent/core/image/image-store.ts';
-import { Images } from '#agent/core/image/images.ts';
 import { noProgress } from '#agent/core/image/progress.ts';
 import { parseReference } from '#agent/core/image/reference.ts';
 import { removeImage } from '#agent/core/image/remove.ts';
 import { type ContentSource, firstOf } from '#agent/core/image/source.ts';
-import { Turns } from '#agent/core/image/turns.ts';
-import { Registries } from '#agent/core/registry/registries.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import { seededRandom } from '#proto/base/random.ts';
-import type { ReadRequest } from '#proto/gen/shoal.ts';
-import type { Client, RpcDialer } from '#proto/rpc/types.ts';
+import { ContentCluster } from './content-cluster.ts';
 import { makeImage, openStore, sha256 } from './support.ts';
-
-interface Node {
-  readonly store: ImageStore;
-  readonly images: Images;
-  readonly content: Client<'Content'>;
-  /** Digests that this node was asked to give. */
-  readonly given: string[];
-}
-
-class Cluster {
-  readonly nodes = new Map<string, Node>();
-  /** Called for each piece that travels; may throw, as a broken line does. */
-  onPiece: (address: string) => void = () => undefined;
-  readonly #dialer: RpcDialer = {
-    client: (_service, address) => {
-      const node = this.nodes.get(address);
-      return (node?.content ?? unreachable) as never;
-    },
-  };
-
-  async add(
-    t: ExecutionContext,
-    address: string,
-    opts: { readsMax?: number; clock?: Clock } = {},
-  ): Promise<Node> {
-    const store = await openStore(t);
-    const registries = new Registries({}, { clock: systemClock });
-    t.teardown(() => registries[Symbol.dispose]());
-    const turns = new Turns({ clock: systemClock });
-    const peers = new ContentPeers({
-      dialer: this.#dialer,
-      nodeId: () => address,
-      turns,
-      peers: () =>
-        [...this.nodes.keys(), 'gone:1']
-          .filter((other) => other !== address)
-          .map((other) => ({ nodeId: other, address: other })),
-      clock: opts.clock ?? systemClock,
-      random: seededRandom(1),
-    });
-    const images = new Images({ store, registries, peers });
-    const given: string[] = [];
-    const service = contentService(opts, { images, turns });
-    const call = { peerAddr: 'test:1', signal: new AbortController().signal };
-    const { onPiece } = { onPiece: (): void => this.onPiece(address) };
-    const content: Client<'Content'> = {
-      resolve: async (request) => full(await service.resolve({ reference: request.reference ?? '' }, call)),
-      have: async (request) => {
-        const reply = await service.have({ digests: [...(request.digests ?? [])] }, call);
-        return { digests: [...(reply.digests ?? [])], readsInProgress: reply.readsInProgress ?? 0 };
-      },
-      turn: async () => await down(),
-      async *read(request) {
-        given.push(request.digest ?? '');
-        const { digest = '', offset = 0, length = 0 } = request as Partial<ReadRequest>;
-        for await (const piece of service.read({ digest, offset, length }, call)) {
-          onPiece();
-          yield { data: piece.data as Uint8Array };
-        }
-      },
-    };
-    const node = { store, images, content, given };
-    this.nodes.set(address, node);
-    return node;
-  }
-}
-
-function full(reply: object): Awaited<ReturnType<Client<'Content'>['resolve']>> {
-  return { found: false, digest: '', mediaType: '', size: 0, platforms: [], ...reply } as never;
-}
-
-const down = (): Promise<never> => Promise.reject(new ShoalError('UNAVAILABLE', 'no such node'));
-const unreachable: Client<'Content'> = {
-  resolve: down,
-  have: down,
-  turn: down,
-  async *read() {
-    yield await down();
-  },
-};
 
 /** Too large to be given beside everything else. */
 const FILES = [{ name: 'app', content: noise(450_000).toString('base64') }];
 
 test('peers: an image that one node built is on another by name, and by digest, without a registry', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const [one, two, three] = [
     await cluster.add(t, 'one:1'),
     await cluster.add(t, 'two:1'),
@@ -122,7 +35,7 @@ test('peers: an image that one node built is on another by name, and by digest, 
 });
 
 test('peers: a tag that a peer has from a registry is known as such, and so is a copy of it', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const [one, two, three] = [
     await cluster.add(t, 'one:1'),
     await cluster.add(t, 'two:1'),
@@ -141,7 +54,7 @@ test('peers: a tag that a peer has from a registry is known as such, and so is a
 });
 
 test('peers: the least busy node that has it gives it; a busy one sends on to others', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const busy = await cluster.add(t, 'busy:1', { readsMax: 1 });
   const image = await makeImage(busy.store, { files: FILES, name: 'app:1' });
   const free = await cluster.add(t, 'free:1');
@@ -163,7 +76,7 @@ test('peers: the least busy node that has it gives it; a busy one sends on to ot
 });
 
 test('peers: when all are busy, their next free moment is waited for', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const busy = await cluster.add(t, 'busy:1', { readsMax: 1 });
   const image = await makeImage(busy.store, { files: FILES, name: 'app:1' });
   const reading = busy.content
@@ -185,7 +98,7 @@ test('peers: when all are busy, their next free moment is waited for', async (t)
 });
 
 test('peers: a node that breaks off is followed by another where it stopped', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const [one, two] = [await cluster.add(t, 'one:1'), await cluster.add(t, 'two:1')];
   const image = await makeImage(one.store, {
     files: [{ name: 'noise', content: noise(2_000_000) }],
@@ -211,7 +124,7 @@ function noise(bytes: number): Buffer {
 }
 
 test('peers: what does not have its digest is never kept, whoever gives it', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const [liar, wanting] = [await cluster.add(t, 'liar:1'), await cluster.add(t, 'wanting:1')];
   const image = await makeImage(liar.store, { files: FILES, name: 'app:1' });
   const layer = image.content.layers[0]?.digest;
@@ -229,7 +142,7 @@ test('peers: what does not have its digest is never kept, whoever gives it', asy
 });
 
 test('peers: what no node has is asked of the registry, and its failure shown', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const [one, two] = [await cluster.add(t, 'one:1'), await cluster.add(t, 'two:1')];
   await makeImage(one.store, { files: FILES, name: '127.0.0.1:1/app:1' });
   await removeImage(one.store, '127.0.0.1:1/app:1', { force: false, prune: true });
@@ -244,7 +157,7 @@ function familiar(name: string): string {
 }
 
 test('peers: digests and references that are none are refused or simply not found', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new ContentCluster();
   const one = await cluster.add(t, 'one:1');
   t.is((await one.content.resolve({ reference: '../../etc/passwd' })).found, false);
   t.deepEqual((await one.content.have({ digests: ['../../etc/passwd', 'sha256:zz'] })).digests, []);
