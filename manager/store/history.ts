@@ -1,9 +1,26 @@
-import type { EventBatch } from './view.ts';
+import type { Task } from '#proto/types/objects.ts';
+import { eventOf } from './apply/writer.ts';
+import { Words } from './tasks/names.ts';
+import { type PackedTask, PackedTasks } from './tasks/packed-tasks.ts';
+import type { EventBatch, StoreEvent } from './view.ts';
 
-/** What has happened lately, for watchers that were away for a moment. Forgets the oldest first. */
+/** What one entry did. */
+interface Remembered {
+  readonly version: number;
+  /** In the place of a task's event, its id. */
+  readonly events: readonly (StoreEvent | string)[];
+  /** Of each of those tasks what it was, and what it became. */
+  readonly tasks: PackedTasks | undefined;
+}
+
+/**
+ * What has happened lately, for watchers that were away for a moment. Forgets the oldest first. Tasks are kept as bytes:
+ * objects that live for some seconds grow old, and old ones are costly to collect.
+ */
 export class History {
   readonly #eventsMax: number;
-  #batches: EventBatch[] = [];
+  readonly #words = new Words();
+  #batches: Remembered[] = [];
   #events = 0;
   /** Everything after this version is remembered. */
   #sinceVersion = 0;
@@ -13,16 +30,18 @@ export class History {
   }
 
   add(batch: EventBatch): void {
-    if (batch.events.length === 0) return;
-    this.#batches.push(batch);
-    this.#events += batch.events.length;
+    const count = batch.events.length;
+    if (count === 0) return;
+    if (count > this.#eventsMax) return this.restart(batch.version);
+    this.#batches.push(packed(batch, this.#words));
+    this.#events += count;
     if (this.#events > this.#eventsMax) this.#forget();
   }
 
   /** Batches after a version; undefined when some of them are forgotten. */
   after(version: number): readonly EventBatch[] | undefined {
     if (version < this.#sinceVersion) return undefined;
-    return this.#batches.filter((batch) => batch.version > version);
+    return this.#batches.filter((batch) => batch.version > version).map(unpacked);
   }
 
   /** Nothing up to this version is remembered. */
@@ -36,10 +55,36 @@ export class History {
   #forget(): void {
     let count = 0;
     while (this.#events > this.#eventsMax / 2) {
-      const oldest = this.#batches[count++] as EventBatch;
+      const oldest = this.#batches[count++] as Remembered;
       this.#events -= oldest.events.length;
       this.#sinceVersion = oldest.version;
     }
     this.#batches = this.#batches.slice(count);
   }
+}
+
+function packed({ version, events }: EventBatch, words: Words): Remembered {
+  if (!events.some(({ table }) => table === 'task')) return { version, events, tasks: undefined };
+  const tasks = new PackedTasks(words);
+  const others = events.map((event) => {
+    if (event.table !== 'task') return event;
+    for (const task of [event.previous, event.row]) {
+      if (task === undefined) tasks.addNone(event.id);
+      else tasks.addTask(task);
+    }
+    return event.id;
+  });
+  tasks.trim();
+  return { version, events: others, tasks };
+}
+
+function unpacked({ version, events, tasks }: Remembered): EventBatch {
+  const each = tasks?.all();
+  const next = (): Task | undefined => tasks?.taskOf(each?.next().value as PackedTask) ?? undefined;
+  const whole = events.map((event) => {
+    if (typeof event !== 'string') return event;
+    const previous = next();
+    return eventOf('task', event, next(), previous);
+  });
+  return { version, events: whole };
 }

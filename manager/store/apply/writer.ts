@@ -11,6 +11,8 @@ interface Touched {
   readonly key: string;
   /** The row before the transaction. */
   readonly previous: Rows[TableName] | undefined;
+  /** The row as it is now. */
+  row: Rows[TableName] | undefined;
   /** False while only counters have changed, which nobody is told of. */
   seen: boolean;
 }
@@ -32,29 +34,32 @@ export class Writer {
   /** Creates or replaces a row under this transaction's version and time. */
   put<Table extends TableName>(table: Table, row: Unstamped<Table>): void {
     const key = keyOf(table, row as Rows[Table]);
-    const createdAtMs = this.#touch(table, key, true)?.createdAtMs ?? this.atMs;
+    const touched = this.#touch(table, key, true);
+    const createdAtMs = touched.row?.createdAtMs ?? this.atMs;
     const stamped = { ...row, version: this.version, createdAtMs, updatedAtMs: this.atMs };
-    this.tables.put(table, Object.freeze(stamped) as unknown as Rows[Table]);
+    touched.row = Object.freeze(stamped) as unknown as Rows[Table];
+    this.tables.put(table, touched.row as Rows[Table]);
   }
 
   /** Replaces a row by one that differs in counters only: its version stays, and no event tells of it. */
   putCounters<Table extends TableName>(table: Table, row: Rows[Table]): void {
-    this.#touch(table, keyOf(table, row), false);
     Object.freeze(row);
+    this.#touch(table, keyOf(table, row), false).row = row;
     this.tables.put(table, row);
   }
 
   remove(table: TableName, key: string): void {
-    this.#touch(table, key, true);
+    this.#touch(table, key, true).row = undefined;
     this.tables.remove(table, key);
   }
 
   /** What the transaction did: one event a row, in the order in which rows were first written. */
   events(): StoreEvent[] {
-    return [...this.#touched.values()]
-      .filter(({ seen }) => seen)
-      .map(({ table, key, previous }) => eventOf(table, key, this.tables.get(table, key), previous))
-      .filter(({ row, previous }) => row !== undefined || previous !== undefined);
+    const events: StoreEvent[] = [];
+    this.#touched.forEach(({ table, key, row, previous, seen }) => {
+      if (seen && (row ?? previous) !== undefined) events.push(eventOf(table, key, row, previous));
+    });
+    return events;
   }
 
   /** Puts every row back as it was. */
@@ -66,13 +71,17 @@ export class Writer {
     this.#touched.clear();
   }
 
-  #touch<Table extends TableName>(table: Table, key: string, seen: boolean): Rows[Table] | undefined {
+  #touch(table: TableName, key: string, seen: boolean): Touched {
     const name = `${table} ${key}`;
-    const current = this.tables.get(table, key);
-    const touched = this.#touched.get(name);
-    if (touched === undefined) this.#touched.set(name, { table, key, previous: current, seen });
-    else touched.seen ||= seen;
-    return current;
+    const known = this.#touched.get(name);
+    if (known !== undefined) {
+      known.seen ||= seen;
+      return known;
+    }
+    const row = this.tables.get(table, key);
+    const touched = { table, key, previous: row, row, seen };
+    this.#touched.set(name, touched);
+    return touched;
   }
 }
 
@@ -83,10 +92,6 @@ export function eventOf(
   row: Rows[TableName] | undefined,
   previous: Rows[TableName] | undefined,
 ): StoreEvent {
-  return {
-    table,
-    id,
-    ...(row === undefined ? {} : { row }),
-    ...(previous === undefined ? {} : { previous }),
-  } as StoreEvent;
+  if (row === undefined) return { table, id, previous } as StoreEvent;
+  return (previous === undefined ? { table, id, row } : { table, id, row, previous }) as StoreEvent;
 }

@@ -25,9 +25,13 @@ export class ByteWriter {
     this.#at = 0;
   }
 
-  /** What was written since restart(): a view, good until the next. */
-  written(): Buffer {
-    return this.#bytes.subarray(0, this.#at);
+  /** What was written since restart() is the beginning of this, `length` bytes of it; good until more is written. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#at;
   }
 
   /** Zero or more, up to 2^53. */

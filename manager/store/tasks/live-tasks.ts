@@ -17,7 +17,7 @@ import { decodeTask, encodeBody } from './task-body.ts';
  * large one those that were looked at lately. Powers of two.
  */
 const KEPT_OF_SMALL = 16_384;
-const KEPT_OF_LARGE = 1_024;
+const KEPT_OF_LARGE = 256;
 /** The newest part of the past is ended at this size: nobody may need it. */
 const PAST_ROWS_MAX = 1_000;
 /** Sorts before every id. */
@@ -135,7 +135,8 @@ export class LiveTasks implements RowSource {
     this.#past.tasks.addRow(this, row);
     this.#setNode(row, task.nodeId);
     this.#setStates(row, task);
-    this.columns.setBody(row, this.bodies.replace(this.columns.body(row), encodeBody(task, this.words)));
+    const { bytes, length } = encodeBody(task, this.words);
+    this.columns.setBody(row, this.bodies.replace(this.columns.body(row), bytes, 0, length));
     this.#keep(row, task);
     this.#maybeEndPast();
   }
@@ -184,7 +185,8 @@ export class LiveTasks implements RowSource {
     this.columns.setDesired(row, task.desired);
     if (this.isUnsettled(row)) this.unsettled.add(row);
     this.countState(task.status.state, 1);
-    this.columns.setBody(row, this.bodies.add(encodeBody(task, this.words)));
+    const { bytes, length } = encodeBody(task, this.words);
+    this.columns.setBody(row, this.bodies.add(bytes, 0, length));
     this.#setNode(row, task.nodeId);
     this.found.add(row);
     this.ids.add(row);

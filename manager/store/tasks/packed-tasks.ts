@@ -72,10 +72,10 @@ export class PackedTasks {
   }
 
   addTask(task: Task): void {
-    const body = encodeBody(task, this.#words);
+    const { bytes, length } = encodeBody(task, this.#words);
     assert(packId(task.id, idWords, 0), `${task.id} is no task's id`);
     this.#head(task.status.state, task.desired, task.specVersion, task.slot);
-    this.#body(body, 0, body.length);
+    this.#body(bytes, 0, length);
     this.#names.push(task.serviceId, task.nodeId);
   }
 
@@ -90,13 +90,14 @@ export class PackedTasks {
 
   /** Nothing comes any more: lets go of memory that was for more. */
   trim(): void {
-    this.#trimmed = Buffer.from(this.#writer.written());
+    const { bytes, length } = this.#writer;
+    this.#trimmed = Buffer.from(bytes.subarray(0, length));
     this.#writer.forget();
   }
 
   /** In the order in which they were put aside. */
   *all(): Generator<PackedTask> {
-    const bytes = this.#trimmed ?? this.#writer.written();
+    const bytes = this.#trimmed ?? this.#writer.bytes;
     const id = new Uint32Array(ID_WORDS);
     const intoId = Buffer.from(id.buffer);
     const reader = new ByteReader();

@@ -40,14 +40,14 @@ export class Slab {
   }
 
   /** Replaces what `block` names, and gives its name from now on. */
-  replace(block: number, bytes: Buffer): number {
-    const size = sizeFor(bytes.length);
+  replace(block: number, bytes: Buffer, from = 0, length = bytes.length): number {
+    const size = sizeFor(length);
     if (size !== undefined && block < FIRST_LARGE && size === sizeFor(this.#lengthOf(block))) {
-      this.#write(block, bytes, 0, bytes.length);
+      this.#write(block, bytes, from, length);
       return block;
     }
     this.remove(block);
-    return this.add(bytes);
+    return this.add(bytes, from, length);
   }
 
   remove(block: number): void {

@@ -64,22 +64,23 @@ const NO_NETWORKS: readonly NetworkAttachment[] = Object.freeze([]);
 const writer = new ByteWriter();
 const reader = new ByteReader();
 
-/** The bytes of a task's body: a view, good until the next call. */
-export function encodeBody(task: Task, words: Words): Buffer {
+/** The bytes of a task's body, good until the next call. */
+export function encodeBody(task: Task, words: Words): Pick<ByteWriter, 'bytes' | 'length'> {
   const { status } = task;
+  const flags = flagsOf(task);
   writer.restart();
-  writer.count(flagsOf(task));
+  writer.count(flags);
   writer.count(task.version);
   writer.count(task.createdAtMs);
   writer.signed(task.updatedAtMs - task.createdAtMs);
   writer.signed(status.atMs - task.createdAtMs);
   writeWord(status.message, words);
-  writeStatus(status);
+  writeStatus(status, flags);
   if (task.attempt !== undefined) writer.count(task.attempt);
   if (task.startAfterMs !== undefined) writer.count(task.startAfterMs);
   if (task.leavingVersion !== undefined) writer.count(task.leavingVersion);
   writeNetworks(task.networks, words);
-  return writer.written();
+  return writer;
 }
 
 function flagsOf({ status, attempt, startAfterMs, leavingVersion, released }: Task): number {
@@ -106,11 +107,12 @@ function containerFlags({ id, pid, exitCode }: NonNullable<TaskStatus['container
   );
 }
 
-function writeStatus({ atMs, error, startedAtMs, container, meshAddr, ports }: TaskStatus): void {
+function writeStatus(status: TaskStatus, flags: number): void {
+  const { atMs, error, startedAtMs, container, meshAddr, ports } = status;
   if (error !== undefined) writer.text(error);
   if (startedAtMs !== undefined) writer.signed(startedAtMs - atMs);
   if (container !== undefined) {
-    if (HEX_ID.test(container.id)) writer.hex(container.id);
+    if (flags & HAS.containerHex) writer.hex(container.id);
     else writer.text(container.id);
     if (container.pid !== undefined) writer.count(container.pid);
     if (container.exitCode !== undefined) writer.signed(container.exitCode);

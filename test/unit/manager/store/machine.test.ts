@@ -3,8 +3,9 @@ import { StoreMachine } from '#manager/store/machine.ts';
 import type { EventBatch } from '#manager/store/view.ts';
 import { encode } from '#proto/rpc/codec.ts';
 import type { NodeId } from '#proto/types/ids.ts';
+import { TaskState } from '#proto/types/states.ts';
 import { openTestStore } from '../../../support/local-log.ts';
-import { N1, N2, putNode, putService, S1, specOf } from './fixtures.ts';
+import { createTask, N1, N2, putNode, putService, S1, specOf, statusOf } from './fixtures.ts';
 
 function versionsOf(batches: readonly EventBatch[]): number[] {
   return batches.map(({ version }) => version);
@@ -83,6 +84,24 @@ test('watchFrom: goes on where a watcher stopped', async (t) => {
   end?.();
   await store.update({ changes: [putNode(N1)] });
   t.is(seen.length, 4);
+});
+
+test('watchFrom: what is remembered is what watchers were told', async (t) => {
+  const { store, machine } = openTestStore();
+  const told: EventBatch[] = [];
+  machine.subscribe((batch) => told.push(batch));
+  await store.update({ changes: [putService(S1, specOf('web')), putNode(N1)] });
+  await store.update({ changes: [createTask(S1, 1), putNode(N2), createTask(S1, 2)] });
+  const ids = [...store.view().tasks.all()].map(({ id }) => id);
+  const status = statusOf(TaskState.Failed, 'no such image');
+  await store.update({ changes: ids.map((taskId) => ({ kind: 'setTaskStatus', taskId, status })) });
+  await store.update({
+    changes: [...ids.map((id) => ({ kind: 'delete', table: 'task', id }) as const), putNode(N1)],
+  });
+  const remembered: EventBatch[] = [];
+  machine.watchFrom(0, (batch) => remembered.push(batch));
+  t.is(told.length, 4);
+  t.deepEqual(remembered, told);
 });
 
 test('watchFrom: from a version that this replica has not reached tells only what comes after it', async (t) => {
