@@ -7,14 +7,15 @@ const REPOSITORY = 'some/image';
 export interface SmallRegistryOpts {
   /** What is sent in place of a blob that was asked for by this name; undefined: nothing more than a refusal. */
   readonly answer?: (name: string, content: Buffer) => Buffer | undefined;
-  /** Waited for when the first half of something has been sent. */
+  /** Waited for when the first half of something has been sent; where it fails, the connection breaks off. */
   readonly halfway?: (name: string) => Promise<void>;
 }
 
 /** A registry with one image of one layer, to be pulled by `reference` as often as one likes. */
 export class SmallRegistry implements AsyncDisposable {
   readonly #server: Server;
-  readonly #address: string;
+  /** `host:port`. */
+  readonly address: string;
   /** Of the manifest. */
   readonly digest: string;
   /** Digest of the layer. */
@@ -32,7 +33,7 @@ export class SmallRegistry implements AsyncDisposable {
     },
   ) {
     this.#server = server;
-    this.#address = facts.address;
+    this.address = facts.address;
     this.digest = facts.digest;
     this.layer = facts.layer;
     this.fetched = facts.fetched;
@@ -69,7 +70,11 @@ export class SmallRegistry implements AsyncDisposable {
       fetched.set(name, (fetched.get(name) ?? 0) + 1);
       const halfway = opts.halfway?.(name) ?? Promise.resolve();
       response.write(found.subarray(0, found.length >> 1));
-      void halfway.then(() => response.end(found.subarray(found.length >> 1)));
+      const rest = found.subarray(found.length >> 1);
+      halfway.then(
+        () => response.end(rest),
+        () => response.destroy(),
+      );
     });
     await new Promise<void>((resolve) => server.listen(0, host, resolve));
     const { port } = server.address() as { port: number };
@@ -79,7 +84,7 @@ export class SmallRegistry implements AsyncDisposable {
 
   /** What to pull. */
   get reference(): string {
-    return `${this.#address}/${REPOSITORY}:latest`;
+    return `${this.address}/${REPOSITORY}:latest`;
   }
 
   /** What a task pulls, whose image has been pinned. */

@@ -8,6 +8,7 @@ import { type FetchedManifest, RegistryClient } from './client.ts';
 import { type Endpoint, endpointsOf, type RegistryOpts } from './endpoints.ts';
 import { pullError, RegistryError } from './errors.ts';
 import { HttpClient } from './http.ts';
+import { mirrored } from './mirrored.ts';
 
 export interface RegistriesOpts extends RegistryOpts {
   /** Authorities that a registry `host[:port]` may show a certificate of, PEM, beside the usual ones. */
@@ -42,9 +43,9 @@ export class Registries implements Disposable {
   async resolve(reference: Reference, auth?: RegistryAuth, signal?: AbortSignal): Promise<AtRegistry> {
     const asked = reference.digest ?? reference.tag ?? 'latest';
     try {
-      return await this.#first(reference, 'pull', auth, signal, async (client) => {
+      return await this.#first(reference, 'pull', auth, signal, async (client, behind) => {
         const root = await client.manifest(asked, signal);
-        return { root, source: fromRegistry(client, root) };
+        return { root, source: mirrored([client, ...behind].map((place) => fromRegistry(place, root))) };
       });
     } catch (error) {
       throw pullError(error, reference);
@@ -53,8 +54,9 @@ export class Registries implements Disposable {
 
   /** The repository of a reference as a source of content, once it has been found. */
   async source(reference: Reference, auth?: RegistryAuth, signal?: AbortSignal): Promise<ContentSource> {
-    const found = await this.#first(reference, 'pull', auth, signal, (client) => Promise.resolve(client));
-    return fromRegistry(found);
+    return await this.#first(reference, 'pull', auth, signal, (client, behind) =>
+      Promise.resolve(mirrored([client, ...behind].map((place) => fromRegistry(place)))),
+    );
   }
 
   async tags(reference: Reference, auth?: RegistryAuth, signal?: AbortSignal): Promise<string[]> {
@@ -82,22 +84,30 @@ export class Registries implements Disposable {
     }
   }
 
-  /** Does something at the first endpoint that there is. Only mirrors may fail at it without ending the search. */
+  /**
+   * Does something at the first endpoint that there is. Only mirrors may fail at it without ending the search. `behind` a
+   * mirror are the endpoints that have what it lacks.
+   */
   async #first<T>(
     { domain, path }: Reference,
     use: 'pull' | 'push',
     credentials: RegistryAuth | undefined,
     signal: AbortSignal | undefined,
-    work: (client: RegistryClient) => Promise<T>,
+    work: (client: RegistryClient, behind: readonly RegistryClient[]) => Promise<T>,
   ): Promise<T> {
     let failure: unknown;
-    for (const endpoint of endpointsOf(domain, this.#opts, use)) {
+    const endpoints = endpointsOf(domain, this.#opts, use);
+    for (const [at, endpoint] of endpoints.entries()) {
       let isThere = false;
       try {
         const client = this.#clientOf(endpoint, path, credentials);
         await client.greet(signal);
         isThere = true;
-        return await work(client);
+        const behind = endpoint.mirror ? endpoints.slice(at + 1) : [];
+        return await work(
+          client,
+          behind.map((next) => this.#clientOf(next, path, credentials)),
+        );
       } catch (error) {
         signal?.throwIfAborted();
         failure = error;
