@@ -24,6 +24,7 @@ import { CgroupMoves } from './linux/cgroup-moves.ts';
 import { closeExecRoot, openExecRoot } from './linux/exec-root.ts';
 import { ExitWatch } from './linux/exit-watch.ts';
 import { readMachine } from './linux/machine.ts';
+import { watchOomKills } from './linux/oom-watch.ts';
 import { Runtime } from './linux/runtime.ts';
 import { SeccompFilters } from './linux/seccomp.ts';
 import { Spawner } from './linux/spawner.ts';
@@ -40,6 +41,7 @@ import { Starter } from './starter.ts';
 import { EngineState } from './state.ts';
 import { StepRuns } from './step-runs.ts';
 import { Updater } from './updater.ts';
+import { cgroupOf } from './usage.ts';
 import { LocalVolumes } from './volumes.ts';
 
 export interface EngineModules {
@@ -239,12 +241,17 @@ function watchExits(parts: EngineParts, exits: Exits, stack: AsyncDisposableStac
 }
 
 /** One of its processes may be killed for want of memory while the others go on. */
-function watchMemory(container: Container, { runtime, events }: EngineParts): void {
+function watchMemory(container: Container, parts: EngineParts): void {
   if (!container.spec.hostConfig.Memory) return;
-  container.stopOomWatch = runtime.watchOom(container.id, () => {
+  const onOom = (): void => {
     container.updateRun({ oomKilled: true });
-    emitContainer(events, container, 'oom');
-  });
+    emitContainer(parts.events, container, 'oom');
+  };
+  const group = cgroupOf(parts, container);
+  container.stopOomWatch =
+    group.layout.version === 2
+      ? watchOomKills(group, container.run.oomKilled ? group.oomKills() : 0, onOom)
+      : parts.runtime.watchOom(container.id, onOom);
 }
 
 /** Nothing new begins, and what is under way with a container comes to its end. */

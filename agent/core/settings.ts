@@ -21,6 +21,8 @@ const CPU_PERIOD_MAX_US = 1_000_000;
 const NS_PER_MS = 1_000_000;
 export const WEIGHT_DISCARDED =
   'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.';
+const SWAPPINESS_DISCARDED =
+  'Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.';
 const NO_OOM_KILLER =
   'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.';
 const RUNTIMES = ['', 'crun', 'runc', 'io.containerd.runc.v2'];
@@ -237,9 +239,18 @@ export function warningsOf(hostConfig: HostConfig, machine: Machine): string[] {
           'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
         ]
       : []),
-    ...(hostConfig.OomKillDisable && !hostConfig.Memory ? [NO_OOM_KILLER] : []),
+    ...oomKillerWarnings(hostConfig, machine),
+    ...((hostConfig.MemorySwappiness ?? -1) >= 0 && machine.cgroupVersion === 2
+      ? [SWAPPINESS_DISCARDED]
+      : []),
     ...(hasWeight(hostConfig) && !machine.blockWeight ? [WEIGHT_DISCARDED] : []),
   ];
+}
+
+function oomKillerWarnings({ OomKillDisable, Memory }: HostConfig, { cgroupVersion }: Machine): string[] {
+  if (!OomKillDisable) return [];
+  if (cgroupVersion === 2) return ['Your kernel does not support OomKillDisable. OomKillDisable discarded.'];
+  return Memory ? [] : [NO_OOM_KILLER];
 }
 
 function hasWeight({ BlkioWeight, BlkioWeightDevice }: HostConfig): boolean {

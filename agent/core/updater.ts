@@ -120,5 +120,6 @@ function limitsOf(changes: HostConfigChanges): LimitChanges {
     ...(changes.CpusetCpus === undefined ? {} : { cpusetCpus: changes.CpusetCpus }),
     ...(changes.CpusetMems === undefined ? {} : { cpusetMems: changes.CpusetMems }),
     ...(typeof changes.PidsLimit === 'number' ? { pids: changes.PidsLimit || -1 } : {}),
+    ...(changes.BlkioWeight ? { blockWeight: changes.BlkioWeight } : {}),
   };
 }

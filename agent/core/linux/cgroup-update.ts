@@ -14,6 +14,8 @@ export interface LimitChanges {
   readonly cpusetMems?: string;
   /** -1: unlimited. */
   readonly pids?: number;
+  /** Share of block devices, 10 to 1000. */
+  readonly blockWeight?: number;
 }
 
 /** Changes the limits of a running group. A kernel's refusal (EBUSY: more is in use already) is thrown. */
@@ -34,6 +36,7 @@ function changeV1(group: Cgroup, changes: LimitChanges): void {
   set('cpuset', 'cpuset.cpus', changes.cpusetCpus);
   set('cpuset', 'cpuset.mems', changes.cpusetMems);
   set('pids', 'pids.max', changes.pids === -1 ? 'max' : changes.pids);
+  set('blkio', 'blkio.weight', changes.blockWeight);
 }
 
 /** The kernel keeps "memory" at or below "memory and swap" at every moment: the order depends on the direction. */
@@ -69,6 +72,13 @@ function changeV2(group: Cgroup, changes: LimitChanges): void {
   set('cpuset.cpus', changes.cpusetCpus);
   set('cpuset.mems', changes.cpusetMems);
   set('pids.max', changes.pids === -1 ? 'max' : changes.pids);
+  if (changes.blockWeight !== undefined) changeBlockWeightV2(group, changes.blockWeight);
+}
+
+/** A machine's scheduler may take weights as they are; else they are 1 to 10,000, by the OCI runtime's own formula. */
+function changeBlockWeightV2(group: Cgroup, weight: number): void {
+  if (group.read('', 'io.bfq.weight') !== undefined) group.write('', 'io.bfq.weight', String(weight));
+  else group.write('', 'io.weight', String(1 + Math.floor(((weight - 10) * 9999) / 990)));
 }
 
 function limitNow(group: Cgroup): number {

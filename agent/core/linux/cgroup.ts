@@ -26,17 +26,22 @@ export class Cgroup {
     return join(root ?? `/sys/fs/cgroup/${controller}`, this.path);
   }
 
-  /** A file of the group, undefined when the kernel has none by that name. */
+  /** Path of a file of the group. */
+  file(controller: string, name: string): string {
+    return join(this.folder(controller), name);
+  }
+
+  /** What a file of the group says, undefined when the kernel has none by that name. */
   read(controller: string, file: string): string | undefined {
     try {
-      return readFileSync(join(this.folder(controller), file), 'utf8').trim();
+      return readFileSync(this.file(controller, file), 'utf8').trim();
     } catch {
       return undefined;
     }
   }
 
   write(controller: string, file: string, value: string): void {
-    writeFileSync(join(this.folder(controller), file), value);
+    writeFileSync(this.file(controller, file), value);
   }
 
   /** Pids of all processes in the group and the groups below it. */

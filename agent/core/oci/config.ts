@@ -53,7 +53,10 @@ export interface ContainerPlan {
   /** Compiled filter; absent: unconfined. */
   readonly seccomp?: string;
   readonly rootfsPropagation?: string;
-  readonly machine: Pick<Machine, 'capabilities' | 'hardLimits' | 'swapLimit' | 'blockWeight'>;
+  readonly machine: Pick<
+    Machine,
+    'capabilities' | 'hardLimits' | 'swapLimit' | 'blockWeight' | 'cgroupVersion'
+  >;
 }
 
 /** The container as crun is told to make it. The root file system is `rootfs` in its bundle. */

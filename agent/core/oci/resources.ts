@@ -22,9 +22,9 @@ export function cpuBandwidth(config: CpuConfig): { quota?: number; period?: numb
 export function resourcesOf(
   config: HostConfig,
   devices: readonly OciDeviceRule[],
-  machine: Pick<Machine, 'swapLimit' | 'blockWeight'>,
+  machine: Pick<Machine, 'swapLimit' | 'blockWeight' | 'cgroupVersion'>,
 ): OciResources {
-  const memory = memoryOf(config, machine.swapLimit);
+  const memory = memoryOf(config, machine);
   const cpu = cpuOf(config);
   const blockIO = blockIoOf(config, machine.blockWeight);
   return {
@@ -36,15 +36,19 @@ export function resourcesOf(
   };
 }
 
-function memoryOf(config: HostConfig, swapLimit: boolean): Record<string, number | boolean> {
+function memoryOf(
+  config: HostConfig,
+  { swapLimit, cgroupVersion }: Pick<Machine, 'swapLimit' | 'cgroupVersion'>,
+): Record<string, number | boolean> {
   const swap = swapLimit && config.Memory && config.MemorySwap;
   const swappiness = config.MemorySwappiness ?? -1;
   return {
     ...(config.Memory ? { limit: config.Memory } : {}),
     ...(swap ? { swap } : {}),
     ...(config.MemoryReservation ? { reservation: config.MemoryReservation } : {}),
-    ...(swappiness >= 0 ? { swappiness } : {}),
-    ...(config.OomKillDisable ? { disableOOMKiller: true } : {}),
+    // Version 2 of control groups has neither; whoever asks was warned.
+    ...(swappiness >= 0 && cgroupVersion === 1 ? { swappiness } : {}),
+    ...(config.OomKillDisable && cgroupVersion === 1 ? { disableOOMKiller: true } : {}),
   };
 }
 

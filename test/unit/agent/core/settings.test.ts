@@ -117,6 +117,15 @@ test('warnings: capabilities that this machine has not got are named', (t) => {
   t.deepEqual(warningsOf({}, machine), []);
 });
 
+test('warnings: what version 2 of control groups does not have is left out there', (t) => {
+  const limits: HostConfig = { MemorySwappiness: 7, OomKillDisable: true };
+  const [killer = '', swappiness = '', ...more] = warningsOf(limits, machine);
+  t.regex(killer, /OomKillDisable discarded/);
+  t.regex(swappiness, /Memory swappiness discarded/);
+  t.deepEqual(more, []);
+  t.deepEqual(warningsOf({ ...limits, Memory: 1 }, { ...machine, cgroupVersion: 1 }), []);
+});
+
 test('warnings: weights are left out where the machine does not go by them', (t) => {
   const asked: HostConfig = { BlkioWeight: 300 };
   t.deepEqual(warningsOf(asked, machine), []);

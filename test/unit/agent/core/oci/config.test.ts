@@ -11,6 +11,7 @@ const machine = {
   hardLimits: { nofile: 1000 },
   swapLimit: true,
   blockWeight: true,
+  cgroupVersion: 1 as const,
 };
 
 function plan(
@@ -156,4 +157,12 @@ test('block devices: limits go by their numbers; weights only where the machine 
   t.throws(() => blockIoOf({ BlkioDeviceReadBps: [{ Path: '/dev/null', Rate: 1 }] }, true), {
     message: '/dev/null is not a block device',
   });
+});
+
+test('config: what version 2 of control groups does not have is left out there', (t) => {
+  const limits = { Memory: 100, MemorySwappiness: 7, OomKillDisable: true };
+  const memoryOf = (cgroupVersion: 1 | 2) =>
+    ociConfig(plan({}, limits, { machine: { ...machine, cgroupVersion } })).linux.resources.memory;
+  t.deepEqual(memoryOf(1), { limit: 100, swappiness: 7, disableOOMKiller: true });
+  t.deepEqual(memoryOf(2), { limit: 100 });
 });
