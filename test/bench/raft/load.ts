@@ -4,21 +4,26 @@ import type { Load } from './member-protocol.ts';
 const WARM_UP_SHARE = 0.2;
 
 /** Runs `writers` loops of `write` for so long, and says how many writes were done a second, and how long each took. */
-export async function closedLoop(writers: number, ms: number, write: () => Promise<unknown>): Promise<Load> {
-  const startedMs = performance.now();
+export async function closedLoop(
+  writers: number,
+  ms: number,
+  write: () => Promise<unknown>,
+  nowMs: () => number = () => performance.now(),
+): Promise<Load> {
+  const startedMs = nowMs();
   const countFromMs = startedMs + WARM_UP_SHARE * ms;
   const untilMs = startedMs + ms;
   const tookUs: number[] = [];
   const writer = async (): Promise<void> => {
-    for (let beganMs = performance.now(); beganMs < untilMs; ) {
+    for (let beganMs = nowMs(); beganMs < untilMs; ) {
       await write();
-      const endedMs = performance.now();
+      const endedMs = nowMs();
       if (beganMs >= countFromMs) tookUs.push((endedMs - beganMs) * 1000);
       beganMs = endedMs;
     }
   };
   await Promise.all(Array.from({ length: writers }, writer));
-  const seconds = (performance.now() - countFromMs) / 1000;
+  const seconds = (nowMs() - countFromMs) / 1000;
   return { perSecond: tookUs.length / seconds, p50Us: quantile(tookUs, 0.5), p99Us: quantile(tookUs, 0.99) };
 }
 

@@ -89,12 +89,15 @@ test('what is under way when the server goes was not done', async (t) => {
 test('a load has as many writes under way as it has writers', async (t) => {
   let underWay = 0;
   let most = 0;
-  const load = await closedLoop(7, 50, async () => {
+  let atMs = 0;
+  const write = async (): Promise<void> => {
     underWay += 1;
     most = Math.max(most, underWay);
     await new Promise((resolve) => setImmediate(resolve));
     underWay -= 1;
-  });
+    atMs += 1;
+  };
+  const load = await closedLoop(7, 50, write, () => atMs);
   t.is(most, 7);
   t.true(load.perSecond > 0 && load.p50Us <= load.p99Us);
 });
