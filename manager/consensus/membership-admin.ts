@@ -90,7 +90,11 @@ export class MembershipAdmin {
       if (peer === undefined)
         throw new ShoalError('NOT_FOUND', `manager ${raftId} is no member of the cluster`);
       this.#refuseLossOfQuorum(raftId);
-      if (this.#isLastButOne(raftId)) return this.#handOver();
+      const isOneOfTwo = this.#isOneOfTwo(raftId);
+      if (isOneOfTwo && raftId === this.#opts.self.raftId) return this.#handOver();
+      // Who is left alone may forget over a restart that this is committed, and ask the other for its vote: that one must
+      // still be there. What is written next takes the commit index to disk, too.
+      if (isOneOfTwo) await this.#change({ type: ConfChangeType.AddLearnerNode, nodeId: raftId }, peer);
       await this.#change({ type: ConfChangeType.RemoveNode, nodeId: raftId }, peer);
     });
   }
@@ -179,12 +183,12 @@ export class MembershipAdmin {
     );
   }
 
-  /** One of two voters that leads and removes itself may be gone before the other hears of it, and waits for it for ever. */
-  #isLastButOne(raftId: number): boolean {
+  #isOneOfTwo(raftId: number): boolean {
     const { voters } = this.#membership.confState;
-    return raftId === this.#opts.self.raftId && voters.length === 2 && voters.includes(raftId);
+    return voters.length === 2 && voters.includes(raftId);
   }
 
+  /** A leader that removes itself may be gone before the only other voter hears of it, which then waits for it for ever. */
   async #handOver(): Promise<never> {
     await this.transfer();
     throw new ShoalError('UNAVAILABLE', 'the lead was handed over first: ask the manager that leads now');

@@ -166,6 +166,7 @@ export class Weather {
   };
 
   #endAndRestart(manager: SimManager): void {
+    if (this.#waits || !this.#group.managers.includes(manager)) return;
     this.#group.end(manager, this.#random.next() < 0.5);
     this.#group.restart(manager);
   }
@@ -266,7 +267,7 @@ export class Weather {
 
   /** Who was let go meanwhile does not come back by itself. */
   #maybeRestart(manager: SimManager): void {
-    if (this.#group.managers.includes(manager)) this.#group.restart(manager);
+    if (!this.#waits && this.#group.managers.includes(manager)) this.#group.restart(manager);
   }
 
   #slowDisk(manager: SimManager): void {
