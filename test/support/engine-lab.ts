@@ -23,6 +23,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import { nullLog } from '#proto/base/log.ts';
 import { systemRandom } from '#proto/base/random.ts';
 import { BareNetwork } from './bare-network.ts';
+import { waitFor } from './wait-for.ts';
 
 /** Names of the one image there is. */
 const NAMES = ['busybox', 'busybox:latest', 'alpine:3.10'];
@@ -125,6 +126,8 @@ export class EngineLab implements AsyncDisposable {
       await this.engine.containers.remove(id, { force: true, volumes: true }).catch(() => undefined);
     await this.engine[Symbol.asyncDispose]();
     this.destroy();
+    // Whoever supervised a container ends a moment after it; what stays for good is for the test to tell.
+    await waitFor('nothing is left', () => traces(this.instance).length === 0).catch(() => undefined);
   }
 
   /** For when the engine is gone already. */
