@@ -167,6 +167,7 @@ export function asOutside(sink: TarSink, { users, groups }: IdMaps): TarSink {
     entry: (entry) =>
       sink.entry({ ...entry, uid: mustBeOutside(users, entry.uid), gid: mustBeOutside(groups, entry.gid) }),
     data: (bytes) => sink.data(bytes),
+    hole: (bytes) => sink.hole(bytes),
     endEntry: () => sink.endEntry(),
   };
 }
@@ -193,6 +194,7 @@ export function keepingKinds(root: string, sink: TarSink): TarSink {
       sink.entry(entry);
     },
     data: (bytes) => sink.data(bytes),
+    hole: (bytes) => sink.hole(bytes),
     endEntry: () => sink.endEntry(),
   };
 }

@@ -13,8 +13,10 @@ export interface TarEntry {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bytes of content that follow; 0 for all but files. */
+  /** Bytes of content that follow, holes among them; 0 for all but files. */
   readonly size: number;
+  /** Bytes that the archive has of it, when it leaves out what is zero. */
+  readonly storedSize?: number;
   /** Seconds since the epoch, with a fraction where the archive has one. */
   readonly mtime: number;
   /** Of links, as bytes. */
@@ -29,6 +31,8 @@ export interface TarSink {
   entry(entry: TarEntry): void;
   /** A view of the reader's buffer: copy what must outlive the call. */
   data(bytes: Buffer): void;
+  /** So many bytes of zero, which need not be written. */
+  hole(bytes: number): void;
   endEntry(): void;
 }
 

@@ -1,12 +1,12 @@
-import { ShoalError } from '#proto/base/errors.ts';
 import type { EntryType, TarSink } from './entry.ts';
+import { BLOCK, invalid, numberAt, octalAt, textAt, untilZero } from './fields.ts';
+import { pairsBehind, type SparseFile, type SparseRecords, sparseIn, takeSparseRecord } from './sparse.ts';
 
 /*
- * Reads tar archives (POSIX.1-2001 "pax", ustar, GNU long names and large numbers) fed to it in pieces of any size.
+ * Reads tar archives (POSIX.1-2001 "pax", ustar, GNU long names, large numbers and sparse files) fed to it in pieces of any size.
  * Nothing is assumed of what is read: every length is checked against a bound before anything is kept.
  */
 
-const BLOCK = 512;
 /** Extended headers are held whole: names, and attributes of at most 64 KiB each. */
 const EXTENDED_BYTES_MAX = 1024 * 1024;
 /** Of one entry: a long name, a long link, and one with all else. */
@@ -17,6 +17,7 @@ const TYPES: Readonly<Record<string, EntryType>> = {
   '0': 'file',
   '\0': 'file',
   '7': 'file',
+  S: 'file',
   '1': 'link',
   '2': 'symlink',
   '3': 'char',
@@ -33,6 +34,8 @@ interface Extended {
   gid?: number;
   mtime?: number;
   xattrs: Map<string, Buffer>;
+  sparse?: SparseRecords;
+  sparseName?: string;
 }
 
 type Collecting = 'pax' | 'name' | 'link' | 'ignored';
@@ -49,6 +52,9 @@ export class TarReader {
   #collected: Buffer[] = [];
   #extended: Extended = { xattrs: new Map() };
   #inEntry = false;
+  #sparse: SparseFile | undefined;
+  /** Size of what follows the blocks of a sparse file's map. */
+  #behindMap: number | undefined;
   #zeroBlocks = 0;
   #extendedSeen = 0;
 
@@ -71,7 +77,8 @@ export class TarReader {
    * last block as well: docker's client leaves both out when it adds a Dockerfile from outside to a context.
    */
   end(): void {
-    if (this.#blockFilled > 0 || this.#left > 0 || this.#collecting !== undefined) {
+    const isWithin = this.#left > 0 || this.#collecting !== undefined || this.#behindMap !== undefined;
+    if (this.#blockFilled > 0 || isWithin) {
       throw invalid('unexpected end of the archive');
     }
   }
@@ -79,7 +86,8 @@ export class TarReader {
   #content(chunk: Buffer, at: number): number {
     const length = Math.min(this.#left, chunk.length - at);
     const bytes = chunk.subarray(at, at + length);
-    if (this.#collecting === undefined) this.#sink.data(bytes);
+    if (this.#collecting === undefined && this.#sparse) this.#sparse.data(bytes, this.#sink);
+    else if (this.#collecting === undefined) this.#sink.data(bytes);
     else if (this.#collecting !== 'ignored') this.#collected.push(Buffer.from(bytes));
     this.#left -= length;
     if (this.#left === 0) this.#endOfContent();
@@ -98,7 +106,8 @@ export class TarReader {
     this.#blockFilled += length;
     if (this.#blockFilled < BLOCK) return length;
     this.#blockFilled = 0;
-    if (isZero(this.#block)) this.#zeroBlocks++;
+    if (this.#behindMap !== undefined) this.#moreMap(this.#block, this.#behindMap);
+    else if (isZero(this.#block)) this.#zeroBlocks++;
     else this.#begin(this.#block);
     return length;
   }
@@ -122,14 +131,15 @@ export class TarReader {
     this.#extended = { xattrs: new Map() };
     this.#extendedSeen = 0;
     const size = extended.size ?? headerSize;
-    const rawName = extended.name ?? nameIn(block);
+    const rawName = extended.sparseName ?? extended.name ?? nameIn(block);
     const type = rawName.endsWith('/') && TYPES[flag] === 'file' ? 'directory' : TYPES[flag];
-    if (flag === 'S') throw invalid('sparse files are not supported');
     if (type === undefined) {
       this.#collecting = 'ignored';
       return this.#expect(size);
     }
     const hasContent = type === 'file';
+    const sparse = hasContent ? sparseIn(block, flag, extended.sparse) : undefined;
+    this.#sparse = sparse?.file;
     this.#inEntry = true;
     this.#sink.entry({
       name: rawName.replace(/\/+$/, ''),
@@ -137,15 +147,26 @@ export class TarReader {
       mode: numberAt(block, 100, 8, 'mode') & 0o7777,
       uid: idOf(extended.uid ?? numberAt(block, 108, 8, 'uid'), 'uid'),
       gid: idOf(extended.gid ?? numberAt(block, 116, 8, 'gid'), 'gid'),
-      size: hasContent ? size : 0,
+      size: hasContent ? (sparse?.file.realSize ?? size) : 0,
+      ...(sparse && { storedSize: size }),
       mtime: extended.mtime ?? numberAt(block, 136, 12, 'mtime', true),
       linkName: extended.linkName ?? textAt(block, 157, 100),
       major: numberAt(block, 329, 8, 'device'),
       minor: numberAt(block, 337, 8, 'device'),
       xattrs: extended.xattrs,
     });
+    if (sparse?.isMore) this.#behindMap = size;
     // A link's size tells of its target: no content follows.
-    this.#expect(hasContent ? size : 0);
+    else this.#expect(hasContent ? size : 0);
+  }
+
+  /** A block of a sparse file's map, behind its header. */
+  #moreMap(block: Buffer, size: number): void {
+    const { numbers, isMore } = pairsBehind(block);
+    this.#sparse?.extend(numbers);
+    if (isMore) return;
+    this.#behindMap = undefined;
+    this.#expect(size);
   }
 
   #expect(size: number): void {
@@ -164,6 +185,8 @@ export class TarReader {
     else if (collecting === 'pax') readPax(collected, this.#extended);
     else if (this.#inEntry) {
       this.#inEntry = false;
+      this.#sparse?.end(this.#sink);
+      this.#sparse = undefined;
       this.#sink.endEntry();
     }
   }
@@ -189,20 +212,28 @@ function readPax(bytes: Buffer, into: Extended): void {
 }
 
 const XATTR_PREFIX = 'SCHILY.xattr.';
+const SPARSE_PREFIX = 'GNU.sparse.';
 
 function takeRecord(key: string, value: Buffer, into: Extended): void {
   if (key.startsWith(XATTR_PREFIX)) {
     into.xattrs.set(key.slice(XATTR_PREFIX.length), Buffer.from(value));
     return;
   }
-  if (key.startsWith('GNU.sparse.')) throw invalid('sparse files are not supported');
   const text = value.toString('latin1');
+  if (key.startsWith(SPARSE_PREFIX)) return takeSparse(key.slice(SPARSE_PREFIX.length), text, into);
   if (key === 'path') into.name = nonZero(text, key);
   else if (key === 'linkpath') into.linkName = nonZero(text, key);
   else if (key === 'size') into.size = decimal(text, key);
   else if (key === 'uid') into.uid = decimal(text, key);
   else if (key === 'gid') into.gid = decimal(text, key);
   else if (key === 'mtime') into.mtime = fraction(text, key);
+}
+
+/** A sparse file's own name is here; the other one is for those who unpack it as it is. */
+function takeSparse(key: string, text: string, into: Extended): void {
+  if (key === 'name') into.sparseName = nonZero(text, key);
+  into.sparse ??= { numbers: [] };
+  takeSparseRecord(into.sparse, key, text);
 }
 
 /** Names end at a zero byte everywhere else: none may be within. */
@@ -234,27 +265,6 @@ function nameIn(block: Buffer): string {
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 
-/** Octal text, or big-endian binary when the first bit is set (GNU). */
-function numberAt(block: Buffer, at: number, length: number, what: string, mayBeNegative = false): number {
-  const first = block[at] as number;
-  const value = first & 0x80 ? binaryAt(block, at, length) : octalAt(block, at, length);
-  if (!Number.isSafeInteger(value) || (value < 0 && !mayBeNegative)) throw invalid(`${what} is out of range`);
-  return value;
-}
-
-function binaryAt(block: Buffer, at: number, length: number): number {
-  const isNegative = ((block[at] as number) & 0x40) !== 0;
-  let value = BigInt((block[at] as number) & 0x7f) - (isNegative ? 128n : 0n);
-  for (let i = at + 1; i < at + length; i++) value = (value << 8n) | BigInt(block[i] as number);
-  return Number(value);
-}
-
-function octalAt(block: Buffer, at: number, length: number): number {
-  const text = textAt(block, at, length).trim();
-  if (text === '') return 0;
-  return /^-?[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
-}
-
 function checkSum(block: Buffer): void {
   if (octalAt(block, 148, 8) !== sumOf(block)) throw invalid('invalid tar header');
 }
@@ -266,21 +276,8 @@ function sumOf(block: Buffer): number {
   return sum;
 }
 
-function textAt(block: Buffer, at: number, length: number): string {
-  return untilZero(block.subarray(at, at + length));
-}
-
-function untilZero(bytes: Buffer): string {
-  const end = bytes.indexOf(0);
-  return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
-}
-
 const ZERO = Buffer.alloc(BLOCK);
 
 function isZero(block: Buffer): boolean {
   return block[0] === 0 && block.equals(ZERO);
-}
-
-function invalid(what: string): ShoalError {
-  return new ShoalError('INVALID_ARGUMENT', `archive/tar: ${what}`);
 }

@@ -4,6 +4,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  ftruncateSync,
   futimesSync,
   lchownSync,
   linkSync,
@@ -46,14 +47,23 @@ const DEVICE_TYPE: Partial<Record<EntryType, number>> = {
   block: constants.S_IFBLK,
 };
 
+interface OpenFile {
+  readonly entry: TarEntry;
+  readonly fd: number;
+  readonly path: string;
+  /** Where the next byte goes. */
+  at: number;
+  endsInHole: boolean;
+}
+
 /** Writes the entries of an archive as files of one tree, synchronously: it belongs on a worker thread. */
 export class TreeWriter implements TarSink {
   readonly #opts: TreeWriterOpts;
   readonly #folders: FolderMap;
   readonly #reserve: DiskReserve;
   readonly #folderTimes = new Map<string, number>();
-  #open: { readonly entry: TarEntry; readonly fd: number; readonly path: string } | undefined;
-  /** Bytes of file content written. */
+  #open: OpenFile | undefined;
+  /** Bytes of file content, holes among them. */
   contentBytes = 0;
 
   constructor(opts: TreeWriterOpts) {
@@ -65,7 +75,7 @@ export class TreeWriter implements TarSink {
 
   entry(entry: TarEntry): void {
     try {
-      this.#reserve.take(entry.size);
+      this.#reserve.take(entry.storedSize ?? entry.size);
       this.#begin(entry);
     } catch (error) {
       throw entryFailure(error, entry.name);
@@ -86,8 +96,20 @@ export class TreeWriter implements TarSink {
   data(bytes: Buffer): void {
     const open = this.#open;
     if (!open) return;
-    for (let at = 0; at < bytes.length; ) at += writeSync(open.fd, bytes, at);
-    this.contentBytes += bytes.length;
+    for (let at = 0; at < bytes.length; ) {
+      at += writeSync(open.fd, bytes, at, bytes.length - at, open.at + at);
+    }
+    this.#moved(open, bytes.length, false);
+  }
+
+  hole(bytes: number): void {
+    if (this.#open) this.#moved(this.#open, bytes, true);
+  }
+
+  #moved(open: OpenFile, bytes: number, isHole: boolean): void {
+    open.at += bytes;
+    open.endsInHole = isHole;
+    this.contentBytes += bytes;
   }
 
   endEntry(): void {
@@ -95,6 +117,7 @@ export class TreeWriter implements TarSink {
     if (!open) return;
     this.#open = undefined;
     try {
+      if (open.endsInHole) ftruncateSync(open.fd, open.at);
       const { uid, gid } = this.#ownerOf(open.entry);
       fchownSync(open.fd, uid, gid);
       fchmodSync(open.fd, open.entry.mode);
@@ -159,7 +182,8 @@ export class TreeWriter implements TarSink {
     switch (entry.type) {
       case 'file': {
         const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-        this.#open = { entry, fd: openSync(pathOf(path), flags, 0o600), path };
+        const fd = openSync(pathOf(path), flags, 0o600);
+        this.#open = { entry, fd, path, at: 0, endsInHole: false };
         return;
       }
       case 'link':

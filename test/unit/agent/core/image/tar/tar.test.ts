@@ -16,6 +16,7 @@ function readAll(archive: Buffer, pieceBytes = archive.length || 1): Read[] {
   const reader = new TarReader({
     entry: (entry) => void found.push({ entry, parts: [], ended: false }),
     data: (bytes) => void found.at(-1)?.parts.push(Buffer.from(bytes)),
+    hole: (bytes) => void found.at(-1)?.parts.push(Buffer.alloc(bytes)),
     endEntry: () => {
       const last = found.at(-1);
       if (last) last.ended = true;
@@ -167,8 +168,69 @@ const HOSTILE: Readonly<Record<string, Buffer>> = {
   'record length no number': extended('x', 12, 'xx path=abc\n'),
   'negative size': negativeSize(),
   'size no number': archive({ name: 'a', xattrs: new Map() }).fill('9', 124, 135),
-  'sparse file': extended('x', 22, '22 GNU.sparse.major=1\n'),
+  'sparse file of an unknown version': sparsePax({ major: '2', minor: '0', realsize: '600' }, ''),
+  'sparse file whose parts overlap': sparsePax({ size: '600', map: '0,10,5,10' }, 'x'.repeat(20)),
+  'sparse file with parts behind its end': sparsePax({ size: '600', map: '595,10' }, 'x'.repeat(10)),
+  'sparse file with less than its map says': sparsePax({ size: '600', map: '0,10,20,10' }, 'x'.repeat(15)),
+  'sparse file with more than its map says': sparsePax({ size: '600', map: '0,10' }, 'x'.repeat(11)),
+  'sparse file whose map is no numbers': sparsePax({ size: '600', map: '0,ten' }, ''),
+  'sparse file with half a pair': sparsePax({ size: '600', map: '0,10,20' }, 'x'.repeat(10)),
+  'sparse file with a map without end': sparsePax(
+    { major: '1', minor: '0', realsize: '600' },
+    '9'.repeat(600),
+  ),
+  'sparse file with a map of too many': sparsePax({ major: '1', minor: '0', realsize: '600' }, '99999999\n'),
+  'sparse file without all of its map': sparsePax({ major: '1', minor: '0', realsize: '600' }, '2\n0\n10\n'),
+  'sparse file broken off in its map': oldSparse(true).subarray(0, 600),
+  'sparse file without its size': extended('x', 22, '22 GNU.sparse.major=1\n'),
 };
+
+/** A file with these records of `GNU.sparse`, and this stored of it. */
+function sparsePax(records: Readonly<Record<string, string>>, stored: string): Buffer {
+  const body = Object.entries(records)
+    .map(([key, value]) => `GNU.sparse.${key}=${value}\n`)
+    .map((record) => `${record.length + 3} ${record}`)
+    .join('');
+  return Buffer.concat([
+    extended('x', body.length, body).subarray(0, 1024),
+    archive({ name: 'sparse', content: stored }),
+  ]);
+}
+
+/** A file of type S of 1000 bytes, with a block of its map behind the header or without. */
+function oldSparse(hasMore: boolean): Buffer {
+  const bytes = Buffer.concat([archive({ name: 'old', content: 'abc' }).subarray(0, 512)]);
+  bytes.write('S', 156);
+  bytes.fill(0, 345, 500);
+  bytes.write('00000000012\0' + '00000000003\0', 386, 'latin1');
+  bytes[482] = hasMore ? 1 : 0;
+  bytes.write('00000001750\0', 483, 'latin1');
+  resum(bytes);
+  const more = hasMore ? Buffer.alloc(512) : Buffer.alloc(0);
+  return Buffer.concat([bytes, more, Buffer.from('abc'), paddingOf(3), TAR_END]);
+}
+
+test('tar: a sparse file is as large as it was, and what an archive has of it is where it was', (t) => {
+  const whole = Buffer.alloc(1000);
+  whole.write('abc', 10);
+  for (const bytes of [oldSparse(false), oldSparse(true)]) {
+    for (const pieceBytes of [1, 100, bytes.length]) {
+      const [read] = readAll(bytes, pieceBytes);
+      t.true(read?.content.equals(whole));
+      t.is(read?.entry.size, 1000);
+      t.is(read?.entry.storedSize, 3);
+    }
+  }
+});
+
+test('tar: a sparse file has its own name, not that of the place it is kept in', (t) => {
+  const map = '1\n10\n3\n'.padEnd(512, '\0');
+  const bytes = sparsePax({ major: '1', minor: '0', realsize: '600', name: 'real/name' }, `${map}abc`);
+  const [read] = readAll(bytes, 100);
+  t.is(read?.entry.name, 'real/name');
+  t.is(read?.content.length, 600);
+  t.is(read?.content.toString('latin1', 10, 13), 'abc');
+});
 
 function extended(flag: string, size: number, body: string): Buffer {
   const header = headerOf({ ...PLAIN, name: 'x', size: Math.min(size, 2 ** 32) });
