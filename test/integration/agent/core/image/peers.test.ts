@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { Fetcher } from '#agent/core/image/fetch.ts';
+import type { ImageStore } from '#agent/core/image/image-store.ts';
 import { noProgress } from '#agent/core/image/progress.ts';
 import { parseReference } from '#agent/core/image/reference.ts';
 import { removeImage } from '#agent/core/image/remove.ts';
@@ -209,4 +210,35 @@ test('pull: a layer blob that was damaged on this disk is fetched again', async 
   lease[Symbol.dispose]();
   t.true(wanting.isWhole(fetched));
   t.is(sha256(readFileSync(file)), layer);
+});
+
+test('peers: a large layer comes from several idle nodes at once, and one that breaks off is replaced', async (t) => {
+  const cluster = new ContentCluster();
+  const holders = [
+    await cluster.add(t, 'one:1'),
+    await cluster.add(t, 'two:1'),
+    await cluster.add(t, 'three:1'),
+  ];
+  const [first, ...others] = holders;
+  const files = [{ name: 'noise', content: noise(20 * 1024 * 1024) }];
+  const image = await makeImage(first?.store as ImageStore, { files, name: 'app:1' });
+  for (const { images } of others) await images.ensure('app:1');
+  for (const { given } of holders) given.length = 0;
+  const wanting = await cluster.add(t, 'wanting:1');
+  let pieces = 0;
+  cluster.onPiece = (address) => {
+    pieces += 1;
+    if (address !== 'two:1' || pieces < 20) return;
+    cluster.nodes.delete(address);
+    throw new ShoalError('UNAVAILABLE', `${address} is gone`);
+  };
+  await wanting.images.ensure('app:1');
+  t.true(wanting.store.isWhole(wanting.store.find('app:1')));
+  const layer = image.content.layers[0]?.digest;
+  const parts = holders.map(({ given }) => given.filter((digest) => digest === layer).length);
+  t.true(
+    parts.every((count) => count > 0),
+    `each gave a part: ${parts.join()}`,
+  );
+  t.is(cluster.nodes.has('two:1'), false);
 });
