@@ -13,6 +13,7 @@ import {
   closeLan,
   hostAddress,
   namespaceOf,
+  nodeAddress,
   openLan,
   removeNode,
 } from '#deploy/local/lan.ts';
@@ -40,6 +41,7 @@ export class LoneDaemon {
   readonly #apiVersion: string;
   #flags: readonly string[] = [];
   #hostAddress: string | undefined;
+  #address: string | undefined;
   #process: ChildProcess | undefined;
 
   /** `name`: at most 8 letters and digits, part of all that it makes. */
@@ -63,6 +65,12 @@ export class LoneDaemon {
     return this.#hostAddress;
   }
 
+  /** Where the test finds the daemon, and what its containers publish; while it is up. */
+  get address(): string {
+    if (this.#address === undefined) throw new Error('the daemon is not up');
+    return this.#address;
+  }
+
   get pid(): number {
     if (this.#process?.pid === undefined) throw new Error('the daemon does not run');
     return this.#process.pid;
@@ -75,12 +83,14 @@ export class LoneDaemon {
     const lan = await openLan(this.#name);
     await addNode(lan, this.#name, NODE, 1);
     this.#hostAddress = hostAddress(lan);
+    this.#address = nodeAddress(lan, 1);
     this.#flags = flagsFor(this.#hostAddress);
     await this.start(signal);
   }
 
-  /** The daemon, again, where `up` has put it. */
-  async start(signal: AbortSignal): Promise<void> {
+  /** The daemon, again, where `up` has put it; with other flags when they are given. */
+  async start(signal: AbortSignal, flags = this.#flags): Promise<void> {
+    this.#flags = flags;
     await using log = await open(join(this.folder, 'log'), 'a');
     const daemon = spawn('nsenter', this.#command(), { stdio: ['ignore', log.fd, log.fd], detached: true });
     this.#process = daemon;

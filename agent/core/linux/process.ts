@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 /** One process rather than a number: pids are used again, and the start time (clock ticks since boot) tells. */
 export interface ProcessRef {
@@ -32,6 +32,11 @@ export function signalPid(pid: number, signal: number | NodeJS.Signals): boolean
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
   }
+}
+
+/** From -1000, the kernel never ends it for want of memory, to 1000, it is the first. Below what it is takes a right. */
+export function setOomScore(pid: number, score: number): void {
+  writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
 }
 
 /** The file that stands for a namespace (net, pid, ipc …) of a process. */

@@ -112,9 +112,14 @@ function initProcess(plan: ContainerPlan): OciProcess {
     cwd: config.WorkingDir || '/',
     capabilities: capabilitySets(wantedCapabilities(hostConfig), plan.user.uid, plan.machine),
     noNewPrivileges: hasNoNewPrivileges(hostConfig),
-    oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+    oomScoreAdj: oomScoreOf(plan),
     ...(rlimits.length > 0 ? { rlimits } : {}),
   };
+}
+
+/** Nobody in a user namespace may lower it: the starter does, from outside. */
+function oomScoreOf({ hostConfig: { OomScoreAdj = 0 }, idMaps }: ContainerPlan): number {
+  return idMaps ? Math.max(0, OomScoreAdj) : OomScoreAdj;
 }
 
 export function ociUser(user: ResolvedUser): OciProcess['user'] {

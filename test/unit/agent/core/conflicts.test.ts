@@ -1,5 +1,5 @@
 import test from 'ava';
-import { checkConflicts, checkModes } from '#agent/core/conflicts.ts';
+import { checkConflicts, checkModes, checkUserNamespace } from '#agent/core/conflicts.ts';
 import type { ContainerConfig, EndpointConfig, HostConfig } from '#agent/core/container-types.ts';
 import { parseCpuList } from '#agent/core/cpu-list.ts';
 import { goDuration } from '#agent/core/durations.ts';
@@ -67,4 +67,15 @@ test('log options are those of the driver', (t) => {
   t.throws(() => checkLogOptions({ LogConfig: { Type: 'local', Config: { tag: 'x' } } }), {
     message: "unknown log opt 'tag' for local log driver",
   });
+});
+
+test('a container in a user namespace has nothing that takes the machine to give', (t) => {
+  t.notThrows(() => checkUserNamespace({ NetworkMode: 'bridge', PidMode: 'container:x', UTSMode: 'host' }));
+  const refused: [HostConfig, RegExp][] = [
+    [{ Privileged: true }, /^privileged mode is incompatible with user namespaces\. {2}You must run/],
+    [{ NetworkMode: 'host' }, /^cannot share the host's network namespace when user namespaces are enabled$/],
+    [{ PidMode: 'host' }, /^cannot share the host PID namespace when user namespaces are enabled$/],
+  ];
+  for (const [hostConfig, message] of refused)
+    t.throws(() => checkUserNamespace(hostConfig), { code: 'INVALID_ARGUMENT', message });
 });

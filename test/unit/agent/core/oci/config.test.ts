@@ -73,6 +73,29 @@ test('config: namespaces of its own, of the machine, and at a path', (t) => {
   t.is(hostname, undefined);
 });
 
+test('config: in a user namespace, its ids, and nothing that only the real root may do', (t) => {
+  const ids = [{ inside: 0, outside: 5000, length: 10 }];
+  const more = {
+    idMaps: { users: ids, groups: ids },
+    namespaces: { ...plan().namespaces, user: { path: '/ns/user' } },
+    machine: { ...machine, capabilities: new Set(['CAP_SYS_RESOURCE']) },
+  };
+  const hostConfig = {
+    OomScoreAdj: -5,
+    Ulimits: [{ Name: 'nofile', Soft: 5000, Hard: 5000 }],
+    Devices: [{ PathOnHost: '/dev/null', PathInContainer: '/dev/mine', CgroupPermissions: 'r' }],
+  };
+  const { process, linux, mounts } = ociConfig(plan({}, hostConfig, more));
+  t.deepEqual(linux.uidMappings, [{ containerID: 0, hostID: 5000, size: 10 }]);
+  t.deepEqual(linux.gidMappings, linux.uidMappings);
+  t.deepEqual(linux.namespaces.at(-1), { type: 'user', path: '/ns/user' });
+  t.is(linux.sysctl?.['net.ipv4.ping_group_range'], '0 9', 'groups that there are');
+  t.is(process.oomScoreAdj, 0);
+  t.is(process.rlimits?.[0]?.hard, 1000);
+  t.deepEqual(linux.devices, [], 'a node made there could not be opened');
+  t.is(mounts.find(({ destination }) => destination === '/dev/mine')?.source, '/dev/null');
+});
+
 test('config: low ports are open in a network namespace of its own alone', (t) => {
   const key = 'net.ipv4.ip_unprivileged_port_start';
   t.is(ociConfig(plan()).linux.sysctl?.[key], '0');
