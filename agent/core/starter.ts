@@ -12,7 +12,7 @@ import { settledEndpoints } from './endpoints.ts';
 import { STARTING } from './health-state.ts';
 import { linkNames } from './links.ts';
 import { Cgroup } from './linux/cgroup.ts';
-import { unmountIfMountedAside } from './linux/mounts.ts';
+import { unmountIfMounted } from './linux/mounts.ts';
 import { isAlive, setOomScore, signalPid } from './linux/process.ts';
 import type { Supervised } from './linux/runtime.ts';
 import { RuntimeFailure } from './linux/runtime-failure.ts';
@@ -88,20 +88,16 @@ export class Starter implements AsyncDisposable {
     const users = userNamespaceOf(spec, this.#parts);
     if (users) letIn(bundle, users.root.gid);
     for (const { name } of spec.mounts) if (name !== undefined) this.#parts.volumes.use(name, spec.id);
-    const [sandbox] = await bothEnded(
-      needsSandbox(spec) ? this.#openSandbox(spec) : Promise.resolve(undefined),
-      rootfs.mount(spec.id, spec.imageId, join(bundle, 'rootfs'), users),
-    );
+    const sandbox = needsSandbox(spec) ? await this.#openSandbox(spec) : undefined;
+    rootfs.mount(spec.id, spec.imageId, join(bundle, 'rootfs'), users);
     await this.#bundles.write(spec, sandbox);
     const supervised = await runtime.create(this.#supervision(spec));
     const { OomScoreAdj = 0 } = spec.hostConfig;
     if (users && OomScoreAdj < 0) setOomScore(supervised.init.pid, OomScoreAdj);
+    // Its mount namespace keeps the file system; without this every mount of the machine slows later starts.
+    unmountIfMounted(join(bundle, 'rootfs'));
     if (container.io.isWanted) container.io.connect(runtime.attachPath(spec.id));
-    await bothEnded(
-      this.#noteRunning(container, supervised, sandbox),
-      // Its mount namespace keeps the file system; without this every mount of the machine slows later starts.
-      unmountIfMountedAside(join(bundle, 'rootfs')),
-    );
+    await this.#noteRunning(container, supervised, sandbox);
     runtime.start(spec.id);
     emitContainer(events, container, 'start');
   }
@@ -238,12 +234,6 @@ export class Starter implements AsyncDisposable {
 function letIn(bundle: string, gid: number): void {
   chownSync(bundle, 0, gid);
   chmodSync(bundle, 0o710);
-}
-
-/** Of two things done side by side; when one fails the other has ended too, so that both can be undone. */
-async function bothEnded<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([one, other]);
-  return [await one, await other];
 }
 
 /** What the data plane is to make for a container. */
