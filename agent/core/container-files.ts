@@ -150,7 +150,7 @@ export class ContainerFiles {
     const names = spec.mounts.flatMap(({ name }) => name ?? []);
     for (const name of names) volumes.use(name, spec.id);
     try {
-      rootfs.mount(spec.id, spec.imageId, target, users);
+      await rootfs.mount(spec.id, spec.imageId, target, users);
       for (const point of spec.mounts) {
         const place = pathInRoot(target, point.destination);
         if (point.type === 'tmpfs' || !isFolder(point.source)) continue;

@@ -5,7 +5,7 @@ import type { ContainerConfig } from './container-types.ts';
 import type { Platform } from './image/oci.ts';
 import { folderBytes } from './linux/folder.ts';
 import { unmountIfMounted } from './linux/mounts.ts';
-import { mappedLayers, mountOverlay } from './linux/overlay.ts';
+import { mappedLayers, mountOverlay, mountOverlayAside } from './linux/overlay.ts';
 import type { UserNamespace } from './linux/user-namespace.ts';
 
 /** An image as far as containers need it. */
@@ -87,10 +87,15 @@ export class RootFilesystems {
   }
 
   /** `users`: those who see the files as theirs; absent: the machine's own. */
-  mount(containerId: string, imageId: string, target: string, users?: Pick<UserNamespace, 'mapped'>): void {
+  async mount(
+    containerId: string,
+    imageId: string,
+    target: string,
+    users?: Pick<UserNamespace, 'mapped'>,
+  ): Promise<void> {
     const writable = { upper: this.upper(containerId), work: this.work(containerId) };
     const layers = { lowers: [...this.#images.layers(imageId), this.mountPoints], writable };
-    mountOverlay(users ? mappedLayers(layers, users) : layers, target);
+    await mountOverlayAside(users ? mappedLayers(layers, users) : layers, target);
   }
 
   /** Shows an image, without anything of a container's, while `work` runs. */

@@ -6,7 +6,7 @@ import { Container, type ContainerMemory } from './container.ts';
 import { EventBus } from './events.ts';
 import { ContainerIo } from './io.ts';
 import { readExit } from './linux/exit-watch.ts';
-import { mappedLayers, mountOverlay } from './linux/overlay.ts';
+import { mappedLayers, mountOverlayAside } from './linux/overlay.ts';
 import { signalProcess } from './linux/process.ts';
 import type { UserNamespace } from './linux/user-namespace.ts';
 import type { EngineParts } from './parts.ts';
@@ -102,7 +102,7 @@ export class StepRuns implements StepRunner {
     const layers = { lowers: [...lowers, this.#parts.rootfs.mountPoints], writable: { upper, work } };
     const rootfs = {
       mount: (_id: string, _image: string, target: string, users?: UserNamespace) =>
-        mountOverlay(users ? mappedLayers(layers, users) : layers, target),
+        mountOverlayAside(users ? mappedLayers(layers, users) : layers, target),
       logPath: () => '',
     };
     const parts = { ...this.#parts, rootfs, events: new EventBus(this.#parts) };

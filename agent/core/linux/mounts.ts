@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { SyscallError, unmountDetach } from './sys.ts';
+import { SyscallError, unmountDetach, unmountDetachAside } from './sys.ts';
 
 export interface MountEntry {
   readonly root: string;
@@ -62,6 +62,17 @@ export function unmountIfMounted(target: string): void {
   try {
     unmountDetach(target);
   } catch (error) {
-    if (!(error instanceof SyscallError && (error.code === 'EINVAL' || error.code === 'ENOENT'))) throw error;
+    if (!wasNotMounted(error)) throw error;
   }
+}
+
+/** The same off the event loop. */
+export async function unmountIfMountedAside(target: string): Promise<void> {
+  await unmountDetachAside(target).catch((error: unknown) => {
+    if (!wasNotMounted(error)) throw error;
+  });
+}
+
+function wasNotMounted(error: unknown): boolean {
+  return error instanceof SyscallError && (error.code === 'EINVAL' || error.code === 'ENOENT');
 }

@@ -1,4 +1,4 @@
-import { MS, mount, mountWithOptions } from './sys.ts';
+import { MS, mount, mountAside, mountWithOptions } from './sys.ts';
 
 /** mount(2) copies at most one page of options. */
 const OPTION_BYTES_MAX = 4095;
@@ -18,6 +18,13 @@ export function mountOverlay(layers: OverlayLayers, target: string): void {
   const data = optionString(layers);
   if (Buffer.byteLength(data) <= OPTION_BYTES_MAX) return mount('overlay', target, 'overlay', 0, data);
   mountWithOptions('overlay', target, optionList(layers));
+}
+
+/** The same for a container's own file system, off the event loop: it takes the kernel a while. */
+export async function mountOverlayAside(layers: OverlayLayers, target: string): Promise<void> {
+  const data = optionString(layers);
+  if (Buffer.byteLength(data) <= OPTION_BYTES_MAX) await mountAside('overlay', target, 'overlay', 0, data);
+  else mountWithOptions('overlay', target, optionList(layers));
 }
 
 /** The same layers, as a user namespace shows them. */

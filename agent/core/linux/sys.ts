@@ -73,11 +73,39 @@ export function mount(source: string, target: string, type: string, flags: numbe
   checked('mount', native.mount(source, target, type, flags, data), target);
 }
 
+/** The same by another thread: an overlay makes files in its layers before it is there. */
+export async function mountAside(
+  source: string,
+  target: string,
+  type: string,
+  flags: number,
+  data = '',
+): Promise<void> {
+  await aside('mount', target, (done) => native.mount.async(source, target, type, flags, data, done));
+}
+
+type Done = (error: Error | null, result: number) => void;
+
+function aside(call: string, subject: string, begin: (done: Done) => void): Promise<number> {
+  return new Promise((resolve, reject) => {
+    begin((error, result) => {
+      if (error) reject(error);
+      else if (result < 0) reject(new SyscallError(call, koffi.errno(), subject));
+      else resolve(Number(result));
+    });
+  });
+}
+
 const MNT_DETACH = 2;
 
 /** Unmounts now, and for those still inside it when they leave. */
 export function unmountDetach(target: string): void {
   checked('umount2', native.umount2(target, MNT_DETACH), target);
+}
+
+/** The same by another thread: the kernel waits until nobody on another processor looks at the mount. */
+export async function unmountDetachAside(target: string): Promise<void> {
+  await aside('umount2', target, (done) => native.umount2.async(target, MNT_DETACH, done));
 }
 
 /** A path as text, or as bytes where a name may be no UTF-8. */
@@ -193,12 +221,9 @@ export const rawSocket = {
   },
   /** The same by another thread: for what the kernel takes its time to do in the call. */
   sendAside(fd: number, data: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      native.send.async(fd, data, data.length, MSG_NOSIGNAL, (error: Error | null, sent: number) => {
-        if (error) reject(error);
-        else resolve(Number(sent));
-      });
-    });
+    return aside('send', `descriptor ${fd}`, (done) =>
+      native.send.async(fd, data, data.length, MSG_NOSIGNAL, done),
+    );
   },
   /** Bytes received, 0 at the end; undefined when there is nothing yet. */
   receive(fd: number, into: Uint8Array): number | undefined {
