@@ -1,3 +1,4 @@
+import { assert } from '#proto/base/assert.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { TaskPage } from '#proto/gen/shoal.ts';
 import type { NodeId, ServiceId } from '#proto/types/ids.ts';
@@ -16,9 +17,11 @@ export class PageLoader {
   /** Numbers in the table, by those in the snapshot. */
   readonly #services: number[] = [];
   readonly #nodes: number[] = [];
-  readonly #rows: number[] = [];
-  /** How many tasks there are of each service and spec version. */
-  readonly #counts = new Map<string, Map<number, number>>();
+  /** Rows are numbered in the order in which they come, from this one on. */
+  #firstRow = 0;
+  #rows = 0;
+  /** How many tasks there are of each service, by its number in the table, and spec version. */
+  readonly #counts: (Map<number, number> | undefined)[] = [];
 
   constructor(live: LiveTasks) {
     this.#live = live;
@@ -43,9 +46,9 @@ export class PageLoader {
 
   /** Makes the indexes, a step at a time. */
   *finish(): Generator<void> {
-    const { columns, ids, slots, places, unsettled } = this.#live;
-    const byId = Uint32Array.from(this.#rows);
-    yield;
+    const { columns, found, ids, slots, places, unsettled } = this.#live;
+    const byId = new Uint32Array(this.#rows).map((_, at) => this.#firstRow + at);
+    yield* found.load(byId);
     ids.load(byId);
     unsettled.load(byId.filter((row) => this.#live.isUnsettled(row)));
     yield;
@@ -53,9 +56,10 @@ export class PageLoader {
     slots.load(yield* sortRows(yield* sortRows(byId, (row) => columns.slot(row)), byService));
     const placed = byId.filter((row) => columns.node(row) !== 0);
     places.load(yield* sortRows(placed, (row) => columns.node(row)));
-    for (const [serviceId, versions] of this.#counts)
-      for (const [specVersion, count] of versions)
-        this.#live.noteLoaded(serviceId as ServiceId, specVersion, count);
+    this.#counts.forEach((versions = new Map(), service) => {
+      const serviceId = this.#live.services.nameOf(service) as ServiceId;
+      for (const [specVersion, count] of versions) this.#live.noteLoaded(serviceId, specVersion, count);
+    });
   }
 
   #add(from: PageColumns, at: number, bodies: Buffer, start: number, length: number): void {
@@ -65,10 +69,8 @@ export class PageLoader {
     const nodeId = this.#nameOf(from.nodes[at]);
     if (serviceId === undefined) throw broken('a task has no service');
     columns.setIdWords(row, from.ids, at * ID_WORDS);
-    columns.setService(
-      row,
-      use(services, this.#services, from.services[at] as number, serviceId as ServiceId),
-    );
+    const service = use(services, this.#services, from.services[at] as number, serviceId as ServiceId);
+    columns.setService(row, service);
     if (nodeId === undefined) columns.setNode(row, 0);
     else columns.setNode(row, use(nodes, this.#nodes, from.nodes[at] as number, nodeId as NodeId));
     columns.setSpecVersion(row, from.specVersions[at] as number);
@@ -77,12 +79,11 @@ export class PageLoader {
     this.#live.countState(from.states[at] as TaskState, 1);
     columns.setDesired(row, from.desired[at] as number);
     columns.setBody(row, this.#live.bodies.add(bodies, start, length));
-    const previous = this.#rows.at(-1);
-    if (previous !== undefined && columns.compareIds(previous, row) >= 0)
-      throw broken('tasks are not in order');
-    this.#rows.push(row);
-    this.#live.found.add(row);
-    this.#count(serviceId, from.specVersions[at] as number);
+    if (this.#rows === 0) this.#firstRow = row;
+    else if (columns.compareIds(row - 1, row) >= 0) throw broken('tasks are not in order');
+    assert(row === this.#firstRow + this.#rows, 'a table that is loaded was empty');
+    this.#rows += 1;
+    this.#count(service, from.specVersions[at] as number);
   }
 
   #nameOf(number: number | undefined): string | undefined {
@@ -91,10 +92,10 @@ export class PageLoader {
     return name;
   }
 
-  #count(serviceId: string, specVersion: number): void {
-    const versions = this.#counts.get(serviceId) ?? new Map<number, number>();
+  #count(service: number, specVersion: number): void {
+    const versions = this.#counts[service] ?? new Map<number, number>();
     versions.set(specVersion, (versions.get(specVersion) ?? 0) + 1);
-    this.#counts.set(serviceId, versions);
+    this.#counts[service] = versions;
   }
 }
 

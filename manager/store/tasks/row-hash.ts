@@ -1,6 +1,8 @@
 const PART_BITS = 10;
 const PARTS = 2 ** PART_BITS;
 const FIRST_PLACES = 8;
+/** Rows added in one step: some milliseconds. */
+const STEP_ROWS = 2 ** 15;
 
 interface Part {
   /** Rows at their places or, where those are taken, behind; 0 is nobody. A power of two. */
@@ -60,6 +62,16 @@ export class RowHash {
     part.count -= 1;
   }
 
+  /** Adds rows to an empty table, some at a time, with room for all of them made at once. */
+  *load(rows: Uint32Array): Generator<void> {
+    const places = placesFor(rows.length / PARTS);
+    for (const part of this.#parts) part.rows = new Uint32Array(places);
+    for (let from = 0; from < rows.length; from += STEP_ROWS) {
+      for (const row of rows.subarray(from, from + STEP_ROWS)) this.add(row);
+      yield;
+    }
+  }
+
   #grow(part: Part): void {
     const before = part.rows;
     part.rows = new Uint32Array(before.length * 2);
@@ -73,6 +85,13 @@ export class RowHash {
 
 function newPart(): Part {
   return { rows: new Uint32Array(FIRST_PLACES), count: 0 };
+}
+
+/** A power of two, of which so many rows take at most five eighths: some parts get more of them than others. */
+function placesFor(rows: number): number {
+  let places = FIRST_PLACES;
+  while (places * 5 < rows * 8) places *= 2;
+  return places;
 }
 
 /** The bits that did not choose the part. */
