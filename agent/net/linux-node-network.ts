@@ -21,7 +21,8 @@ import type {
   Sandbox,
   SandboxRequest,
 } from './node-network.ts';
-import { type ChoiceFacts, chooseSandbox, meetsSocket, rewired } from './plan/choose.ts';
+import { type ChoiceFacts, chooseSandbox, rewired } from './plan/choose.ts';
+import { meetsSocket } from './plan/choose-ports.ts';
 import { Directory } from './plan/directory.ts';
 import { flowsTo, type Leaving, leaversOf } from './plan/leavers.ts';
 import { bridgeDevice } from './plan/local.ts';
@@ -270,6 +271,9 @@ export class LinuxNodeNetwork implements NodeNetwork {
       get addresses() {
         return [...machine.addresses().values()].flat();
       },
+      get addresses6() {
+        return machine.addresses6();
+      },
       dynamicPorts: this.#opts.dynamicPorts,
       lastSlot: this.#lastSlot,
       lastPort: this.#lastPort,
@@ -351,7 +355,12 @@ function infoOf(on: AttachmentRecord): AttachmentInfo {
 
 /** The last port that was chosen, and not asked for. */
 function lastDynamic(asked: readonly PortBinding[], chosen: readonly PortBinding[]): number | undefined {
-  return chosen.filter((_, i) => asked[i]?.hostPort === 0).at(-1)?.hostPort;
+  const free = asked.filter((port) => port.hostPort === 0);
+  return chosen.filter((port) => free.some((one) => isSamePort(one, port))).at(-1)?.hostPort;
+}
+
+function isSamePort(a: PortBinding, b: PortBinding): boolean {
+  return a.protocol === b.protocol && a.containerPort === b.containerPort;
 }
 
 function hasEndpoints(network: LocalNetwork | undefined, id: string, on: readonly SandboxRecord[]) {

@@ -56,12 +56,14 @@ export interface NetMachine extends AsyncDisposable {
   namespaceFiles(directory: string): string[];
   setSettings(netns: NetnsPath, settings: Settings): void;
   forgetFlows(netns: NetnsPath, protocol: 'tcp' | 'udp', addresses: ReadonlySet<string>): Promise<number>;
-  /** Whether a server could have this port at this address (0.0.0.0: any) of the own namespace now. */
+  /** Whether a server could have this port at this address (0.0.0.0, ::, any of a family) of the own namespace now. */
   canBind(protocol: 'tcp' | 'udp', address: string, port: number): boolean;
   /** Sockets of the own namespace that take what comes. */
   openSockets(protocol: 'tcp' | 'udp'): readonly SocketRow[];
   /** IPv4 addresses of the own namespace, by device; without loopback. */
   addresses(): ReadonlyMap<string, readonly string[]>;
+  /** IPv6 addresses of the own namespace, without those of loopback and of links. */
+  addresses6(): readonly string[];
 }
 
 /** This machine. */
@@ -85,6 +87,7 @@ export function linuxNetMachine(modules: { readonly clock: Pick<Clock, 'timer'> 
     canBind,
     openSockets: (protocol) => openSockets('self', protocol),
     addresses: ownAddresses,
+    addresses6: ownAddresses6,
     [Symbol.asyncDispose]: async () => {
       await commands[Symbol.asyncDispose]();
       closeSync(home);
@@ -98,4 +101,10 @@ function ownAddresses(): Map<string, string[]> {
     (infos ?? []).filter((info) => info.family === 'IPv4' && !info.internal).map((info) => info.address),
   ]);
   return new Map(found.filter(([, addresses]) => addresses.length > 0));
+}
+
+function ownAddresses6(): string[] {
+  const infos = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const own = infos.filter((info) => info.family === 'IPv6' && !info.internal && !info.scopeid);
+  return own.map((info) => info.address);
 }

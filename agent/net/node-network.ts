@@ -51,7 +51,10 @@ export interface PortBinding {
   readonly hostPort: number;
   /** The first free one from `hostPort` to this; asked for only, what was chosen has none. */
   readonly hostPortMax?: number;
-  /** '' or 0.0.0.0 = every address. */
+  /**
+   * '' asks for every address, and tells of every IPv4 address; :: is every IPv6 address. What is asked for without an
+   * address is chosen twice, where the container has both families.
+   */
   readonly hostIp: string;
 }
 

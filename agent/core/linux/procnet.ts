@@ -31,17 +31,25 @@ export function openSockets(pid: Pid, protocol: 'tcp' | 'udp'): SocketRow[] {
 }
 
 const AF_INET = 2;
+const AF_INET6 = 10;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
 const SOCKET_TYPES = { tcp: 0x80001, udp: 0x80002 } as const;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 
-/** Whether a server could have this port at this address of our own namespace now: the kernel is asked, by binding. */
+/**
+ * Whether a server could have this port at this address of our own namespace now: the kernel is asked, by binding. What
+ * is asked for IPv6 says nothing of IPv4.
+ */
 export function canBind(protocol: 'tcp' | 'udp', address: string, port: number): boolean {
-  const socket = rawSocket.open(AF_INET, SOCKET_TYPES[protocol], 0);
+  const isIpv6 = address.includes(':');
+  const socket = rawSocket.open(isIpv6 ? AF_INET6 : AF_INET, SOCKET_TYPES[protocol], 0);
   try {
+    if (isIpv6) rawSocket.setOption(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     // As servers do: connections that an earlier one left behind are no hindrance.
     if (protocol === 'tcp') rawSocket.setOption(socket, SOL_SOCKET, SO_REUSEADDR, 1);
-    rawSocket.bind(socket, socketAddress(address, port));
+    rawSocket.bind(socket, isIpv6 ? socketAddress6(address, port) : socketAddress(address, port));
     return true;
   } catch (error) {
     if (error instanceof SyscallError) return false;
@@ -57,6 +65,18 @@ function socketAddress(address: string, port: number): Buffer {
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
   Buffer.from(address.split('.').map(Number)).copy(bytes, 4);
+  return bytes;
+}
+
+/** struct sockaddr_in6 */
+function socketAddress6(address: string, port: number): Buffer {
+  const bytes = Buffer.alloc(28);
+  bytes.writeUInt16LE(AF_INET6, 0);
+  bytes.writeUInt16BE(port, 2);
+  const [head = [], tail = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
+  for (const [i, group] of head.entries()) bytes.writeUInt16BE(Number.parseInt(group, 16), 8 + 2 * i);
+  const first = 8 + 2 * (8 - tail.length);
+  for (const [i, group] of tail.entries()) bytes.writeUInt16BE(Number.parseInt(group, 16), first + 2 * i);
   return bytes;
 }
 

@@ -1,28 +1,18 @@
 import { ShoalError } from '#proto/base/errors.ts';
 import type { NetworkState } from '#proto/types/assignments.ts';
 import { MESH_SLOTS_MAX } from '#proto/types/mesh.ts';
-import type { AttachmentRequest, LocalNetwork, PortBinding, SandboxRequest } from '../node-network.ts';
+import type { AttachmentRequest, LocalNetwork, SandboxRequest } from '../node-network.ts';
+import { choosePorts, type PortFacts } from './choose-ports.ts';
 import { addressOf, bare, macOf, maybeNumber, numberOf, type Subnet, sizeOf, subnetOf } from './ipv4.ts';
 import { address6Of, holds6, maybeNumber6, subnet6Of } from './ipv6.ts';
-import { everywhere } from './sandbox.ts';
 import type { AttachmentRecord, SandboxRecord } from './sandbox-record.ts';
 
 const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i;
 
 /** What a choice depends on. */
-export interface ChoiceFacts {
-  readonly cluster?: NetworkState;
-  readonly sandboxes: ReadonlyMap<string, SandboxRecord>;
-  readonly locals: ReadonlyMap<string, LocalNetwork>;
-  /** Whether a process of the node itself has a port that is to be published; see `meetsSocket`. */
-  readonly isForeign: (port: PortBinding) => boolean;
-  /** Addresses that the node has. */
-  readonly addresses: readonly string[];
-  /** Host ports to choose from where none is asked for, first and last. */
-  readonly dynamicPorts: readonly [number, number];
-  /** The slot and the dynamic port chosen last: what was given back is used again as late as possible. */
+export interface ChoiceFacts extends PortFacts {
+  /** The slot chosen last: what was given back is used again as late as possible. */
   readonly lastSlot: number;
-  readonly lastPort: number;
 }
 
 /** Chooses everything a sandbox needs. ShoalErrors in Docker's words. */
@@ -36,7 +26,7 @@ export function chooseSandbox(request: SandboxRequest, facts: ChoiceFacts): Sand
       containerId: request.containerId,
       names: request.names,
       attachments,
-      ports: choosePorts(request, facts),
+      ports: choosePorts(request, attachments, facts),
       mesh: request.mesh,
       ...(request.dns === undefined ? {} : { dns: request.dns }),
     },
@@ -197,103 +187,4 @@ function chooseSlot(facts: ChoiceFacts): number {
     'RESOURCE_EXHAUSTED',
     `this node has ${MESH_SLOTS_MAX} containers on networks of the cluster, and addresses for no more`,
   );
-}
-
-function choosePorts(request: SandboxRequest, facts: ChoiceFacts): PortBinding[] {
-  const chosen: PortBinding[] = [];
-  const networks = request.attachments.flatMap((on) => facts.locals.get(on.networkId) ?? []);
-  const otherwise = networks.find((network) => !network.internal)?.hostIp ?? '';
-  for (const wanted of request.ports) {
-    const asks = wanted.hostIp || otherwise;
-    const hostIp = asks === '0.0.0.0' ? '' : asks;
-    const { hostPortMax = wanted.hostPort, ...asked } = { ...wanted, hostIp };
-    const hostPort =
-      asked.hostPort === 0
-        ? dynamicPort(asked, chosen, facts)
-        : firstFreePort(asked, hostPortMax, chosen, facts);
-    const port = { ...asked, hostPort };
-    const problem = unbindable(port, chosen, facts);
-    if (problem !== undefined) throw cannotPublish(request, problem);
-    chosen.push(port);
-  }
-  return chosen;
-}
-
-/** The first of a range that may be had; the first of all when none may, so that it is said why. */
-function firstFreePort(
-  wanted: PortBinding,
-  max: number,
-  chosen: readonly PortBinding[],
-  facts: ChoiceFacts,
-): number {
-  for (let { hostPort } = wanted; hostPort <= max; hostPort++)
-    if (unbindable({ ...wanted, hostPort }, chosen, facts) === undefined) return hostPort;
-  return wanted.hostPort;
-}
-
-function cannotPublish(
-  request: SandboxRequest,
-  problem: { code: 'CONFLICT' | 'INVALID_ARGUMENT'; text: string },
-) {
-  const endpoint = `${request.names[0] ?? request.containerId} (${request.containerId})`;
-  return new ShoalError(
-    problem.code,
-    `driver failed programming external connectivity on endpoint ${endpoint}: ${problem.text}`,
-  );
-}
-
-function unbindable(
-  port: PortBinding,
-  chosen: readonly PortBinding[],
-  facts: ChoiceFacts,
-): { code: 'CONFLICT' | 'INVALID_ARGUMENT'; text: string } | undefined {
-  const ip = port.hostIp === '' ? '0.0.0.0' : port.hostIp;
-  const local = everywhere(ip) || ip.startsWith('127.') || facts.addresses.includes(ip);
-  const bound = `failed to bind host port for ${ip}:${port.hostPort}:${port.containerPort}/${port.protocol}`;
-  if (maybeNumber(ip) === undefined || !local)
-    return { code: 'INVALID_ARGUMENT', text: `${bound}: cannot assign requested address` };
-  if (isPublished(port, chosen, facts))
-    return { code: 'CONFLICT', text: `Bind for ${ip}:${port.hostPort} failed: port is already allocated` };
-  if (facts.isForeign(port)) return { code: 'CONFLICT', text: `${bound}: address already in use` };
-  return undefined;
-}
-
-/** A container of this node has the port, or a service of the cluster publishes it on every node. */
-function isPublished(port: PortBinding, chosen: readonly PortBinding[], facts: ChoiceFacts): boolean {
-  const others = [...facts.sandboxes.values()].flatMap((sandbox) => sandbox.ports);
-  if ([...others, ...chosen].some((other) => meets(port, other))) return true;
-  for (const service of facts.cluster?.services.values() ?? []) {
-    for (const published of service.endpoint.ports) {
-      const same = published.protocol === port.protocol && published.publishedPort === port.hostPort;
-      if (same && published.publishMode === 'ingress') return true;
-    }
-  }
-  return false;
-}
-
-function meets(a: PortBinding, b: PortBinding): boolean {
-  if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
-  return everywhere(a.hostIp) || everywhere(b.hostIp) || a.hostIp === b.hostIp;
-}
-
-/**
- * Whether a socket of the node itself has what a port is published at; resolvers at loopback addresses of their own
- * never meet one that is published everywhere.
- */
-export function meetsSocket(port: PortBinding, socket: { address: string; port: number }): boolean {
-  if (socket.port !== port.hostPort) return false;
-  if (socket.address === '0.0.0.0' || !socket.address.includes('.')) return true;
-  if (everywhere(port.hostIp)) return !socket.address.startsWith('127.') || socket.address === '127.0.0.1';
-  return socket.address === port.hostIp;
-}
-
-function dynamicPort(wanted: PortBinding, chosen: readonly PortBinding[], facts: ChoiceFacts): number {
-  const [first, last] = facts.dynamicPorts;
-  const count = last - first + 1;
-  const start = Math.max(facts.lastPort, ...chosen.map((port) => port.hostPort)) + 1 - first;
-  for (let i = 0; i < count; i++) {
-    const hostPort = first + ((Math.max(0, start) + i) % count);
-    if (unbindable({ ...wanted, hostPort }, chosen, facts) === undefined) return hostPort;
-  }
-  throw new ShoalError('RESOURCE_EXHAUSTED', 'all ports are allocated');
 }

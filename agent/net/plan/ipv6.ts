@@ -2,6 +2,8 @@ import { Address6 } from 'ip-address';
 import { ShoalError } from '#proto/base/errors.ts';
 
 const BITS = 128;
+/** Every IPv6 address of a node. */
+export const EVERYWHERE6 = '::';
 
 /** An IPv6 subnet: its first address as a number, and its prefix length. */
 export interface Subnet6 {
@@ -12,6 +14,11 @@ export interface Subnet6 {
 /** An IPv6 address as a number; undefined when it is none. */
 export function maybeNumber6(address: string): bigint | undefined {
   return /[/%]/.test(address) || !Address6.isValid(address) ? undefined : new Address6(address).bigInt();
+}
+
+/** What a port is published at: an IPv6 address, or one of IPv4, or nothing. */
+export function isIpv6(hostIp: string): boolean {
+  return hostIp.includes(':');
 }
 
 /** The shortest way to write it, as the kernel does. */

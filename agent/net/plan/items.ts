@@ -118,6 +118,23 @@ export function exit6(device: string, via: string): Item {
   };
 }
 
+/**
+ * Answers for ::1 may come in by this device: a port that was used at ::1 leads to what is on it. Nobody can send there
+ * himself, the kernel drops a packet that says ::1 before it knows whose answer it is. Each device has a `metric` of its
+ * own, or the kernel takes its route for another's.
+ */
+export function loopback6(device: string, metric: number): Item {
+  const way = `local ::1/128 dev ${device} table local metric ${metric}`;
+  return {
+    key: `route6 local ::1 ${device}`,
+    value: way,
+    by: 'ip',
+    set: `route replace ${way}`,
+    unset: `route del ${way}`,
+    device,
+  };
+}
+
 /** A permanent neighbour: nothing is asked for by ARP. */
 export function neighbour(device: string, ip: string, mac: string): Item {
   return {

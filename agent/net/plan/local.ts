@@ -1,9 +1,9 @@
 import type { LocalNetwork } from '../node-network.ts';
 import type { PlanContext } from './context.ts';
 import { type Fragment, NODE_NAMESPACE, part } from './fragment.ts';
-import { cidrOf, macOf, subnetOf } from './ipv4.ts';
+import { cidrOf, macOf, numberOf, subnetOf } from './ipv4.ts';
 import { subnet6Of } from './ipv6.ts';
-import { address, address6, deviceSwitch, type Item, link } from './items.ts';
+import { address, address6, deviceSwitch, type Item, link, loopback6 } from './items.ts';
 import type { InstanceNames } from './names.ts';
 
 const BRIDGE_MTU = 1_500;
@@ -38,7 +38,7 @@ export function localFragment(context: PlanContext, network: LocalNetwork): Frag
     deviceSwitch(device, 'rp_filter', 1),
     deviceSwitch(device, 'route_localnet', 1),
     deviceSwitch(device, 'send_redirects', 0),
-    ...(network.ipv6 ? ipv6Items(device, network.ipv6) : []),
+    ...(network.ipv6 ? ipv6Items(device, network.gateway, network.ipv6) : []),
   ];
   const elements = [
     // Where bridged frames pass the firewall too (bridge-nf-call-iptables), neighbours still meet.
@@ -49,10 +49,16 @@ export function localFragment(context: PlanContext, network: LocalNetwork): Frag
   return new Map([[NODE_NAMESPACE, part({ items, elements })]]);
 }
 
-function ipv6Items(device: string, { subnet, gateway }: NonNullable<LocalNetwork['ipv6']>): Item[] {
+function ipv6Items(
+  device: string,
+  gateway4: string,
+  { subnet, gateway }: NonNullable<LocalNetwork['ipv6']>,
+): Item[] {
   return [
     deviceSwitch(device, 'disable_ipv6', 0, 'ipv6'),
     deviceSwitch(device, 'accept_ra', 0, 'ipv6'),
     address6(device, `${gateway}/${subnet6Of(subnet).bits}`),
+    // Bridges have no address in common.
+    loopback6(device, numberOf(gateway4)),
   ];
 }

@@ -175,17 +175,34 @@ function nodeTable({ names, resolverPort, mesh }: PlanContext): string {
   }`;
 }
 
-/** The same rules for bridges with IPv6: containers may go out, and nobody comes in or across by himself. */
+const PUBLISHED6 = `fib daddr type local ip6 daddr . meta l4proto . th dport vmap @ports_ip
+    fib daddr type local meta l4proto . th dport vmap @ports`;
+
+/**
+ * The same rules for bridges with IPv6: containers may go out, and nobody comes in or across by himself, but to what is
+ * published.
+ */
 function nodeTable6({ names }: PlanContext): string {
   const inside = names.insideGroup;
   const outer = names.meshGroup;
   return `
+  map ports { type inet_proto . inet_service : verdict; }
+  map ports_ip { type ipv6_addr . inet_proto . inet_service : verdict; }
+  chain nat_pre { type nat hook prerouting priority dstnat; policy accept;
+    ${PUBLISHED6}
+  }
+  chain nat_out { type nat hook output priority -100; policy accept;
+    ${PUBLISHED6}
+  }
   chain nat_post { type nat hook postrouting priority srcnat; policy accept;
+    ct status dnat iifgroup ${inside} masquerade
+    ct status dnat ip6 saddr ::1 masquerade
     iifgroup ${inside} oifgroup != { ${inside}, ${outer} } masquerade
   }
   chain forward { type filter hook forward priority filter; policy accept;
     iifgroup != { ${inside}, ${outer} } oifgroup != { ${inside}, ${outer} } accept
     ct state vmap { established : accept, related : accept, invalid : drop }
+    ct status dnat accept
     iifgroup ${inside} oifgroup != { ${inside}, ${outer} } accept
     drop
   }`;

@@ -3,6 +3,7 @@ import type { PortConfig } from '#proto/types/specs.ts';
 import type { LocalNetwork } from '../node-network.ts';
 import { contextOf, type NodeFacts, type PlanContext } from './context.ts';
 import type { Fragment } from './fragment.ts';
+import { isIpv6 } from './ipv6.ts';
 import { localFragment } from './local.ts';
 import { addressesFragment, nodeFragment, peerFragment } from './node.ts';
 import { routerFragment } from './router.ts';
@@ -73,7 +74,8 @@ function clusterPeers(cluster: NetworkState | undefined) {
 function claimedPorts(sandboxes: Iterable<SandboxRecord>): Set<string> {
   const claimed = new Set<string>();
   for (const { ports } of sandboxes) {
-    for (const port of ports) if (everywhere(port.hostIp)) claimed.add(portKey(port.protocol, port.hostPort));
+    for (const port of ports)
+      if (everywhere(port.hostIp) && !isIpv6(port.hostIp)) claimed.add(portKey(port.protocol, port.hostPort));
   }
   return claimed;
 }

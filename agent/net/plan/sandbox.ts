@@ -3,6 +3,7 @@ import type { LocalNetwork, PortBinding } from '../node-network.ts';
 import type { MeshContext, PlanContext, RouterContext } from './context.ts';
 import { type Fragment, type NamespaceId, NODE_NAMESPACE, type Part } from './fragment.ts';
 import { bare, cidrOf, macOf, subnetOf } from './ipv4.ts';
+import { EVERYWHERE6, isIpv6 } from './ipv6.ts';
 import {
   address,
   address6,
@@ -102,8 +103,22 @@ function wayOut(
 
 /** The first network with IPv6 that is not internal leads out. */
 function wayOut6(locals: Locals, { attachments }: SandboxRecord): Item[] {
-  const exit = attachments.find((on) => on.ipv6 && locals.get(on.networkId)?.internal === false);
+  const exit = exitOf6(locals, attachments);
   return exit?.ipv6 ? [exit6(`eth${exit.number}`, exit.ipv6.gateway)] : [];
+}
+
+function exitOf6(locals: Locals, attachments: readonly AttachmentRecord[]): AttachmentRecord | undefined {
+  return attachments.find((on) => on.ipv6 && locals.get(on.networkId)?.internal === false);
+}
+
+/** Where its ports are published for IPv6; undefined for a container that has none, or none that this node leads to. */
+export function publishedAddress6(
+  locals: Locals,
+  attachments: readonly AttachmentRecord[],
+): string | undefined {
+  const exit = exitOf6(locals, attachments);
+  if (exit?.ipv6 === undefined || locals.get(exit.networkId)?.driver !== 'bridge') return undefined;
+  return bare(exit.ipv6.address);
 }
 
 function gatewayOutside(
@@ -256,7 +271,9 @@ function portsPart(
 ): Partial<Part> {
   const { exit: leads } = wayOut(locals, sandbox);
   const bridged = leads && locals.get(leads.networkId)?.driver === 'bridge' ? leads : undefined;
+  const address6 = publishedAddress6(locals, sandbox.attachments);
   const targetOf = (port: PortBinding): string | undefined => {
+    if (isIpv6(port.hostIp)) return address6 && `[${address6}]`;
     if (mesh !== undefined && exit !== undefined) return meshTarget(mesh, port.protocol, exit);
     return bridged === undefined ? undefined : bare(bridged.address);
   };
@@ -265,7 +282,8 @@ function portsPart(
     if (target === undefined) return [];
     const name = `c_${sandbox.containerId.slice(0, 12)}_${i}`;
     const rule = `meta l4proto ${port.protocol} dnat to ${target}:${port.containerPort}`;
-    return [{ chain: { name, rules: [rule] }, element: elementOf(port, name) }];
+    const chain = { name, rules: [rule], ...familyOf(port) };
+    return [{ chain, element: { ...elementOf(port, name), ...familyOf(port) } }];
   });
   return { chains: rows.map((row) => row.chain), elements: rows.map((row) => row.element) };
 }
@@ -277,7 +295,11 @@ function elementOf(port: PortBinding, chain: string): Element {
   return { set: 'ports_ip', key: `${port.hostIp} . ${key}`, value };
 }
 
-/** Whether a port is published at every address of the node. */
+function familyOf({ hostIp }: PortBinding): Pick<Element, 'family'> {
+  return isIpv6(hostIp) ? { family: 'ip6' } : {};
+}
+
+/** Whether a port is published at every address of the node, of its family. */
 export function everywhere(hostIp: string): boolean {
-  return hostIp === '' || hostIp === '0.0.0.0';
+  return hostIp === '' || hostIp === '0.0.0.0' || hostIp === EVERYWHERE6;
 }

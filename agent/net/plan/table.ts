@@ -1,8 +1,13 @@
-/* The nftables table of a namespace as a value, and the one transaction that turns one such value into another. */
+/* The nftables tables of a namespace as a value, and the one transaction that turns one such value into another. */
+
+/** Of the table that something is in: one for IPv4, and where there is IPv6, one for that, by the same name. */
+export type Family = 'ip' | 'ip6';
 
 export interface Chain {
   readonly name: string;
   readonly rules: readonly string[];
+  /** Absent: `ip`. */
+  readonly family?: Family;
 }
 
 export interface Element {
@@ -11,6 +16,8 @@ export interface Element {
   readonly key: string;
   /** What a map holds for it. */
   readonly value?: string;
+  /** Absent: `ip`. */
+  readonly family?: Family;
 }
 
 export interface Contents {
@@ -23,19 +30,33 @@ export interface Contents {
  * table for IPv6; undefined: there is none, and '' takes it away.
  */
 export function replaceTable(table: string, base: string, contents: Contents, base6?: string): string {
-  const chains = contents.chains.map((chain) => `chain ${chain.name} {\n${chain.rules.join('\n')}\n}`);
   return [
-    `table ip ${table}`,
-    `delete table ip ${table}`,
-    `table ip ${table} {\n${base}\n${chains.join('\n')}\n}`,
-    ...elementCommands('add', table, contents.elements),
-    ...(base6 === undefined ? [] : [`table ip6 ${table}`, `delete table ip6 ${table}`]),
-    ...(base6 ? [`table ip6 ${table} {\n${base6}\n}`] : []),
+    deleteTable(table).trimEnd(),
+    wholeTable('ip', table, base, contents),
+    ...(base6 === undefined ? [] : [deleteTable(table, 'ip6').trimEnd()]),
+    ...(base6 ? [wholeTable('ip6', table, base6, contents)] : []),
     '',
   ].join('\n');
 }
 
-export function deleteTable(table: string, family: 'ip' | 'ip6' = 'ip'): string {
+function wholeTable(family: Family, table: string, base: string, { chains, elements }: Contents): string {
+  const own = chains.filter((chain) => familyOf(chain) === family);
+  const texts = own.map((chain) => `chain ${chain.name} {\n${chain.rules.join('\n')}\n}`);
+  return [
+    `table ${family} ${table} {\n${base}\n${texts.join('\n')}\n}`,
+    ...elementCommands(
+      'add',
+      table,
+      elements.filter((element) => familyOf(element) === family),
+    ),
+  ].join('\n');
+}
+
+function familyOf({ family = 'ip' }: { readonly family?: Family }): Family {
+  return family;
+}
+
+export function deleteTable(table: string, family: Family = 'ip'): string {
   return `table ${family} ${table}\ndelete table ${family} ${table}\n`;
 }
 
@@ -47,19 +68,16 @@ export function changeTable(table: string, before: Contents, after: Contents): s
     a === undefined || (a.value ?? '') !== (b.value ?? '');
   const gone = [...oldElements.values()].filter((old) => differs(newElements.get(elementKey(old)), old));
   const come = [...newElements.values()].filter((now) => differs(oldElements.get(elementKey(now)), now));
-  const oldChains = new Map(before.chains.map((chain) => [chain.name, chain]));
-  const newChains = new Map(after.chains.map((chain) => [chain.name, chain]));
-  const changed = after.chains.filter((chain) => !sameRules(oldChains.get(chain.name), chain));
+  const oldChains = new Map(before.chains.map((chain) => [chainKey(chain), chain]));
+  const newChains = new Map(after.chains.map((chain) => [chainKey(chain), chain]));
+  const changed = after.chains.filter((chain) => !sameRules(oldChains.get(chainKey(chain)), chain));
   return [
     ...changed.flatMap((chain) => chainCommands(table, chain)),
     ...elementCommands('delete', table, gone),
     ...elementCommands('add', table, come),
     ...before.chains
-      .filter((chain) => !newChains.has(chain.name))
-      .flatMap((chain) => [
-        `flush chain ip ${table} ${chain.name}`,
-        `delete chain ip ${table} ${chain.name}`,
-      ]),
+      .filter((chain) => !newChains.has(chainKey(chain)))
+      .flatMap((chain) => [`flush chain ${chainIn(table, chain)}`, `delete chain ${chainIn(table, chain)}`]),
   ];
 }
 
@@ -68,24 +86,33 @@ function sameRules(a: Chain | undefined, b: Chain): boolean {
 }
 
 function chainCommands(table: string, chain: Chain): string[] {
+  const which = chainIn(table, chain);
   return [
-    `add chain ip ${table} ${chain.name}`,
-    `flush chain ip ${table} ${chain.name}`,
-    ...chain.rules.map((rule) => `add rule ip ${table} ${chain.name} ${rule}`),
+    `add chain ${which}`,
+    `flush chain ${which}`,
+    ...chain.rules.map((rule) => `add rule ${which} ${rule}`),
   ];
 }
 
+function chainIn(table: string, chain: Chain): string {
+  return `${familyOf(chain)} ${table} ${chain.name}`;
+}
+
+function chainKey(chain: Chain): string {
+  return `${familyOf(chain)} ${chain.name}`;
+}
+
 function elementKey(element: Element): string {
-  return `${element.set} ${element.key}`;
+  return `${familyOf(element)} ${element.set} ${element.key}`;
 }
 
 /** One command for each set, whatever the number of elements. */
 function elementCommands(verb: 'add' | 'delete', table: string, elements: readonly Element[]): string[] {
-  const bySet = Map.groupBy(elements, (element) => element.set);
+  const bySet = Map.groupBy(elements, (element) => `${familyOf(element)} ${table} ${element.set}`);
   return [...bySet].map(([set, members]) => {
     const texts = members.map((element) =>
       verb === 'add' && element.value !== undefined ? `${element.key} : ${element.value}` : element.key,
     );
-    return `${verb} element ip ${table} ${set} { ${texts.join(', ')} }`;
+    return `${verb} element ${set} { ${texts.join(', ')} }`;
   });
 }

@@ -58,6 +58,10 @@ export class FakeMachine implements NetMachine {
     return new Map([['eth0', ['10.90.0.1']]]);
   }
 
+  addresses6(): readonly string[] {
+    return ['fd00:90::1'];
+  }
+
   async forgetFlows(
     netns: string | undefined,
     protocol: string,

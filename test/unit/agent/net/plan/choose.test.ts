@@ -1,6 +1,7 @@
 import test from 'ava';
-import type { PortBinding, SandboxRequest } from '#agent/net/node-network.ts';
-import { type ChoiceFacts, chooseSandbox, meetsSocket, rewired } from '#agent/net/plan/choose.ts';
+import type { LocalNetwork, PortBinding, SandboxRequest } from '#agent/net/node-network.ts';
+import { type ChoiceFacts, chooseSandbox, rewired } from '#agent/net/plan/choose.ts';
+import { meetsSocket } from '#agent/net/plan/choose-ports.ts';
 import { Cluster, NETWORK } from '#test/support/net/cluster.ts';
 import { BRIDGE, idOf, onBridge, onOverlay } from '#test/support/net/plan-input.ts';
 
@@ -10,6 +11,7 @@ function factsOf(more: Partial<ChoiceFacts> = {}): ChoiceFacts {
     locals: new Map([[BRIDGE.id, BRIDGE]]),
     isForeign: () => false,
     addresses: ['10.90.0.1'],
+    addresses6: ['fd00:90::1'],
     dynamicPorts: [40_000, 40_002],
     lastSlot: 0,
     lastPort: 0,
@@ -69,6 +71,46 @@ test('ports: published where the network says when nobody else does', (t) => {
     ports.map(({ hostIp }) => hostIp),
     ['127.0.0.1', '', '10.90.0.1'],
   );
+});
+
+const SIX: LocalNetwork = { ...BRIDGE, ipv6: { subnet: 'fd00:6::/64', gateway: 'fd00:6::1' } };
+const withSix = (more: Partial<ChoiceFacts> = {}): ChoiceFacts =>
+  factsOf({ locals: new Map([[SIX.id, SIX]]), ...more });
+const wherePublished = (ports: readonly PortBinding[], facts: ChoiceFacts): string[] =>
+  chooseSandbox(requestOf({ ports }), facts).ports.map(({ hostIp, hostPort }) => `${hostIp} ${hostPort}`);
+
+test('ports: at both families where the container has both, at the same host port', (t) => {
+  t.deepEqual(wherePublished([port(8080)], withSix()), [' 8080', ':: 8080']);
+  t.deepEqual(wherePublished([port(8080)], factsOf()), [' 8080']);
+  t.deepEqual(wherePublished([port(8080, { hostIp: '0.0.0.0' })], withSix()), [' 8080']);
+  t.deepEqual(wherePublished([port(8080, { hostIp: '0:0::0' })], withSix()), [':: 8080']);
+  t.deepEqual(wherePublished([port(8080, { hostIp: 'FD00:90:0::1' })], withSix()), ['fd00:90::1 8080']);
+  const halfTaken = withSix({ isForeign: (one) => one.hostIp === '::' && one.hostPort === 40_000 });
+  t.deepEqual(wherePublished([port(0)], halfTaken), [' 40001', ':: 40001']);
+});
+
+test('ports: the families are in each other’s way nowhere, and their own are', (t) => {
+  const six = { ...onBridge('a', '172.18.0.2'), ports: [port(8080, { hostIp: '::' })] };
+  t.deepEqual(wherePublished([port(8080, { hostIp: '0.0.0.0' })], withSix(having(six))), [' 8080']);
+  const refusal = (hostIp: string, facts = withSix(having(six))): string | undefined =>
+    t.throws(() => wherePublished([port(8080, { hostIp })], facts))?.message;
+  t.regex(refusal('') ?? '', /: Bind for :::8080 failed: port is already allocated$/);
+  t.regex(refusal('::1') ?? '', /: Bind for ::1:8080 failed: port is already allocated$/);
+  t.regex(
+    refusal('::1', withSix({ isForeign: () => true })) ?? '',
+    /failed to bind host port for \[::1\]:8080:80\/tcp: address already in use$/,
+  );
+  for (const nowhere of ['fd00:90::2', 'a:b'])
+    t.regex(refusal(nowhere) ?? '', /cannot assign requested address$/);
+  t.true(meetsSocket(port(53, { hostIp: '::' }), { address: '0'.repeat(32), port: 53 }));
+  t.false(meetsSocket(port(53, { hostIp: '::' }), { address: '0.0.0.0', port: 53 }));
+});
+
+test('ports: an IPv6 address is refused for a container without IPv6, and why is said', (t) => {
+  const wanted = requestOf({ ports: [port(8080, { hostIp: '::1' })] });
+  t.throws(() => chooseSandbox(wanted, factsOf()), {
+    message: /: cannot map \[::1\]:8080 to an IPv4-only container: put it on a network with IPv6/,
+  });
 });
 
 test('addresses: a subnet without a free one says so in Docker’s words', (t) => {

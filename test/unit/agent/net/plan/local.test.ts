@@ -23,6 +23,7 @@ function factsOf(network: LocalNetwork, ...others: readonly SandboxRecord[]): Ch
     locals: new Map([[network.id, network]]),
     isForeign: () => false,
     addresses: [],
+    addresses6: [],
     dynamicPorts: [1, 2],
     lastSlot: 0,
     lastPort: 0,
@@ -83,6 +84,31 @@ test('a bridge with IPv6: addresses on both ends, a way out, and rules of its ow
   t.is(plan.fragments.get('node')?.get('node')?.settings?.['net/ipv6/conf/all/forwarding'], 1);
   const closed = makePlan(inputOf(undefined, [chosen(SIX)], [{ ...SIX, internal: true }]));
   t.false(commandsOf(closed, idOf('c')).some((text) => text.startsWith('route replace default')));
+});
+
+test('a published port of IPv6 is one rule in the table for it; nothing is, where no bridge leads to it', (t) => {
+  const ports = [
+    { protocol: 'tcp' as const, containerPort: 80, hostPort: 8080, hostIp: '' },
+    { protocol: 'udp' as const, containerPort: 53, hostPort: 5353, hostIp: '::' },
+    { protocol: 'tcp' as const, containerPort: 80, hostPort: 8081, hostIp: '::1' },
+  ];
+  const fragment = (network: LocalNetwork) =>
+    makePlan(inputOf(undefined, [{ ...chosen(SIX), ports }], [network]))
+      .fragments.get(`sandbox:${idOf('c')}`)
+      ?.get('node');
+  const of6 = <T extends { family?: string }>(all: readonly T[] = []): T[] =>
+    all.filter(({ family }) => family === 'ip6');
+  const published = fragment(SIX);
+  t.is(published?.elements.length, 3);
+  t.deepEqual(
+    of6(published?.elements).map(({ set, key }) => `${set} ${key}`),
+    ['ports udp . 5353', 'ports_ip ::1 . tcp . 8081'],
+  );
+  t.deepEqual(
+    of6(published?.chains).flatMap(({ rules }) => rules),
+    ['meta l4proto udp dnat to [fd00:a::2]:53', 'meta l4proto tcp dnat to [fd00:a::2]:80'],
+  );
+  t.deepEqual(fragment({ ...SIX, internal: true })?.elements, []);
 });
 
 test('the rules for IPv6 come with the first network that has it, and go with the last', (t) => {

@@ -38,6 +38,25 @@ test('changes come in an order that the kernel takes: chains, elements, and chai
   ]);
 });
 
+test('each family has a table of its own, and what is in the one is not in the other', (t) => {
+  const six = { name: 'c_web', rules: ['dnat to [fd00::2]:80'], family: 'ip6' as const };
+  const element = { set: 'ports', key: 'tcp . 8080', value: 'goto c_web', family: 'ip6' as const };
+  const both = { chains: [CHAIN, six], elements: [ELEMENT, element] };
+  const script = replaceTable('shoal', '', both, 'map ports {}');
+  const [four = '', second = ''] = script.split('table ip6 shoal {');
+  t.notRegex(four, /c_web/);
+  t.regex(
+    second,
+    /map ports \{\}\nchain c_web \{\n[^}]+\}\n\}\nadd element ip6 shoal ports \{ tcp . 8080 : goto c_web \}/,
+  );
+  t.deepEqual(changeTable('shoal', { chains: [CHAIN], elements: [ELEMENT] }, both), [
+    'add chain ip6 shoal c_web',
+    'flush chain ip6 shoal c_web',
+    'add rule ip6 shoal c_web dnat to [fd00::2]:80',
+    'add element ip6 shoal ports { tcp . 8080 : goto c_web }',
+  ]);
+});
+
 test('what is alike is left alone', (t) => {
   const contents = { chains: [CHAIN], elements: [ELEMENT] };
   t.deepEqual(changeTable('shoal', contents, structuredClone(contents)), []);
