@@ -1,3 +1,4 @@
+import { bothEnded } from './both-ended.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './container-events.ts';
 import { readExit } from './linux/exit-watch.ts';
@@ -100,11 +101,8 @@ export class Exits implements Disposable {
       oomKilled,
     };
     const { sandbox } = container.run;
-    // Noted before the exit file goes: a crash in between finds the one or the other. What goes now
-    // in any case need not be.
-    if (container.spec.hostConfig.AutoRemove) container.noteRun(after);
-    else await container.writeRun(after);
-    await starter.clear(container, sandbox);
+    // Written before the exit file goes: a crash in between finds the one or the other.
+    await bothEnded(this.#note(container, after), starter.clear(container, sandbox));
     this.#modules.onEnded(container);
     container.io.finish();
     if (sawMore) emitContainer(events, container, 'oom');
@@ -115,6 +113,12 @@ export class Exits implements Disposable {
     container.notifyExit();
     if (again) this.#startLater(container, atMs - Date.parse(before.startedAt));
     else if (container.spec.hostConfig.AutoRemove) await this.#modules.remove(container);
+  }
+
+  /** On disk when it resolves; what goes now in any case need not be. */
+  async #note(container: Container, run: ContainerRun): Promise<void> {
+    if (container.spec.hostConfig.AutoRemove) container.noteRun(run);
+    else await container.writeRun(run);
   }
 
   #startLater(container: Container, ranMs: number): void {

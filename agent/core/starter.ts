@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type FailureCode, messageOf, ShoalError } from '#proto/base/errors.ts';
 import type { Sandbox, SandboxRequest } from '../net/node-network.ts';
+import { bothEnded } from './both-ended.ts';
 import type { BundleWriter } from './bundle.ts';
 import { cgroupPath } from './bundle.ts';
 import type { Container } from './container.ts';
@@ -12,7 +13,7 @@ import { settledEndpoints } from './endpoints.ts';
 import { STARTING } from './health-state.ts';
 import { linkNames } from './links.ts';
 import { Cgroup } from './linux/cgroup.ts';
-import { unmountIfMounted } from './linux/mounts.ts';
+import { unmountIfMountedAside } from './linux/mounts.ts';
 import { isAlive, setOomScore, signalPid } from './linux/process.ts';
 import type { Supervised } from './linux/runtime.ts';
 import { RuntimeFailure } from './linux/runtime-failure.ts';
@@ -78,7 +79,7 @@ export class Starter implements AsyncDisposable {
   }
 
   async #startOrThrow(container: Container): Promise<void> {
-    const { runtime, rootfs, events, cgroupMoves } = this.#parts;
+    const { runtime, rootfs, cgroupMoves } = this.#parts;
     cgroupMoves.expect();
     this.#settle(container);
     const { spec } = container;
@@ -88,18 +89,24 @@ export class Starter implements AsyncDisposable {
     const users = userNamespaceOf(spec, this.#parts);
     if (users) letIn(bundle, users.root.gid);
     for (const { name } of spec.mounts) if (name !== undefined) this.#parts.volumes.use(name, spec.id);
-    const sandbox = needsSandbox(spec) ? await this.#openSandbox(spec) : undefined;
-    rootfs.mount(spec.id, spec.imageId, join(bundle, 'rootfs'), users);
+    const [sandbox] = await bothEnded(
+      needsSandbox(spec) ? this.#openSandbox(spec) : Promise.resolve(undefined),
+      rootfs.mount(spec.id, spec.imageId, join(bundle, 'rootfs'), users),
+    );
     await this.#bundles.write(spec, sandbox);
     const supervised = await runtime.create(this.#supervision(spec));
     const { OomScoreAdj = 0 } = spec.hostConfig;
     if (users && OomScoreAdj < 0) setOomScore(supervised.init.pid, OomScoreAdj);
-    // Its mount namespace keeps the file system; without this every mount of the machine slows later starts.
-    unmountIfMounted(join(bundle, 'rootfs'));
     if (container.io.isWanted) container.io.connect(runtime.attachPath(spec.id));
-    await this.#noteRunning(container, supervised, sandbox);
-    runtime.start(spec.id);
+    await bothEnded(this.#noteRunning(container, supervised, sandbox), this.#letGo(container));
+  }
+
+  async #letGo(container: Container): Promise<void> {
+    const { runtime, events } = this.#parts;
+    runtime.start(container.id);
     emitContainer(events, container, 'start');
+    // Its mount namespace keeps the file system; without this every mount of the machine slows later starts.
+    await unmountIfMountedAside(join(runtime.bundle(container.id), 'rootfs'));
   }
 
   /** Decides what depends on how things are at this moment; remembered, so that a later engine finds it. */
@@ -127,7 +134,10 @@ export class Starter implements AsyncDisposable {
     };
   }
 
-  /** On disk before the process is let go: a crash in between is finished when the engine comes back. */
+  /**
+   * Written before the process is let go: a crash in between is finished when the engine comes back. On disk when it
+   * resolves: a process does not outlive the machine.
+   */
   #noteRunning(
     container: Container,
     { init, conmon }: Supervised,
