@@ -9,20 +9,9 @@ import {
   SNAPSHOT_MISSES_AN_ENTRY,
   TAKES_ANY_ENTRY_FOR_ITS_OWN,
 } from '../support/sim/bugs.ts';
-import { type HistoryOpts, simulate } from '../support/sim/simulate.ts';
+import { findOut } from '../support/sim/find-out.ts';
 
 /* Tests of the simulation: what is done wrong on purpose is found out, and by what gives it away. */
-
-/** Most are found within ten; none needs nearly as many as these. */
-const SEEDS_MAX = 300;
-
-async function findOut(opts: Omit<HistoryOpts, 'seed'>): Promise<{ seed: number; violation: string }> {
-  for (let seed = 1; seed <= SEEDS_MAX; seed += 1) {
-    const { violation } = await simulate({ ...opts, seed });
-    if (violation !== undefined) return { seed, violation };
-  }
-  return { seed: SEEDS_MAX, violation: 'nothing was found' };
-}
 
 const PLANTED = [
   {

@@ -3,8 +3,8 @@ import type { DiskFile } from '#manager/consensus/disk.ts';
 import { loadKeys } from '#manager/consensus/keys.ts';
 import type { CorePort, ToHost } from '#manager/consensus/protocol.ts';
 import { logDirectory } from '#manager/consensus/state.ts';
-import { Wal } from '#manager/consensus/wal.ts';
-import { readWal } from '#manager/consensus/wal-read.ts';
+import { Wal, type WalBatch } from '#manager/consensus/wal.ts';
+import { type LogContent, readWal } from '#manager/consensus/wal-read.ts';
 import { decodeEntry, encodeTransaction, joinEntry } from '#manager/store/log-entry.ts';
 import { StoreMachine } from '#manager/store/machine.ts';
 import { systemClock } from '#proto/base/clock.ts';
@@ -20,18 +20,23 @@ import type { Bug } from './manager.ts';
 
 /** A vote is forgotten over a restart: the same term can be voted in twice. */
 export const FORGETS_ITS_VOTE: Bug = {
-  beforeRestart(disk, stateDir) {
-    const keys = loadKeys(disk, stateDir);
-    const directory = logDirectory(stateDir);
-    const { identity, hardState } = readWal(directory, { disk, keys }).content;
-    if (identity === undefined) return;
-    const random = seededRandom(hardState.term);
-    const modules = { disk, keys, random, clock: systemClock, log: nullLog, observeSync: () => undefined };
-    const { wal } = Wal.open({ directory, identity, segmentBytes: 32 * 1024 }, modules);
-    wal.append({ entries: [], hardState: { ...hardState, vote: 0 } });
-    wal.close();
-  },
+  beforeRestart: (disk, stateDir) =>
+    writeOn(disk, stateDir, ({ hardState }) => ({ entries: [], hardState: { ...hardState, vote: 0 } })),
 };
+
+/** Writes something to the log of a manager that does not run. */
+export function writeOn(disk: SimDisk, stateDir: string, next: (content: LogContent) => WalBatch): void {
+  const keys = loadKeys(disk, stateDir);
+  const directory = logDirectory(stateDir);
+  const { content } = readWal(directory, { disk, keys });
+  const { identity, hardState } = content;
+  if (identity === undefined) return;
+  const random = seededRandom(hardState.term);
+  const modules = { disk, keys, random, clock: systemClock, log: nullLog, observeSync: () => undefined };
+  const { wal } = Wal.open({ directory, identity, segmentBytes: 32 * 1024 }, modules);
+  wal.append(next(content));
+  wal.close();
+}
 
 /** The log is said to be durable when it was only written. */
 export const DOES_NOT_SYNC: Bug = { disk: () => new UnsyncedDisk() };

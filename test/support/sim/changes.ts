@@ -68,16 +68,14 @@ export class MemberChanges {
 
   /** True when it is known to be done. */
   async remove(manager: SimManager): Promise<boolean> {
-    const { managers, strangers, time } = this.#group;
+    const { managers, time } = this.#group;
     if (this.#group.voters().length <= 1 || manager.raftId === 0) return false;
     const done = await this.#change(`removes ${manager.name}`, (leader) => takeOut(leader, manager));
-    const at = managers.indexOf(manager);
-    if (done !== true || at === -1) return false;
-    managers.splice(at, 1);
-    strangers.add(manager);
+    if (done !== true || !managers.includes(manager)) return false;
+    this.#group.letGo(manager);
     if (this.#random.next() >= RUNS_ON_CHANCE)
       time.after(this.#random.next() * LEFT_RUNNING_MS_MAX, () => {
-        if (strangers.has(manager)) manager.end(false);
+        if (manager.isStranger) manager.end(false);
       });
     return true;
   }
@@ -95,19 +93,19 @@ export class MemberChanges {
     if (manager.life !== undefined) return;
     await this.replace(manager);
     await time.sleep(this.#random.next() * AWAY_MS_MAX);
-    if (this.#group.strangers.has(manager)) this.#group.restart(manager);
+    if (manager.isStranger) this.#group.restart(manager);
   }
 
   /** A manager is made a worker, which keeps nothing of what it knew, and later a manager again. */
   async demote(manager: SimManager): Promise<void> {
-    const { time, strangers } = this.#group;
+    const { time } = this.#group;
     const { raftId } = manager;
     if (!(await this.remove(manager))) return;
     await time.sleep(this.#random.next() * LEFT_RUNNING_MS_MAX);
     manager.end(false);
     manager.forget();
     await time.sleep(this.#random.next() * AWAY_MS_MAX);
-    if (!strangers.has(manager)) return;
+    if (!manager.isStranger) return;
     await this.#change(`lets ${manager.name} in again`, (leader) =>
       this.#opts.keepsOldId ? this.#begin(manager, asBefore(leader, raftId)) : this.#letIn(leader, manager),
     );
@@ -142,7 +140,7 @@ export class MemberChanges {
 
   /** Those that were removed run on: the others may need their votes until they know of it, too. */
   async #removedAll(changes: readonly Single[]): Promise<true | undefined> {
-    const { time, managers, strangers } = this.#group;
+    const { time, managers } = this.#group;
     const removed = changes.filter(({ type }) => type === ConfChangeType.RemoveNode).map((one) => one.nodeId);
     const isDone = (): boolean => {
       const members = this.#group.members();
@@ -151,10 +149,8 @@ export class MemberChanges {
     for (let ms = 0; ms < SEVERAL_WITHIN_MS && !isDone(); ms += LOOK_EVERY_MS)
       await time.sleep(LOOK_EVERY_MS);
     if (!isDone()) return undefined;
-    for (const manager of managers.filter(({ raftId }) => removed.includes(raftId))) {
-      managers.splice(managers.indexOf(manager), 1);
-      strangers.add(manager);
-    }
+    for (const manager of managers.filter(({ raftId }) => removed.includes(raftId)))
+      this.#group.letGo(manager);
     return true;
   }
 
@@ -180,8 +176,7 @@ export class MemberChanges {
 
   async #begin(manager: SimManager, start: StartOpts | undefined): Promise<true | undefined> {
     if (start === undefined) return undefined;
-    this.#group.strangers.delete(manager);
-    this.#group.managers.push(manager);
+    this.#group.takeIn(manager);
     await manager.start(start);
     return true;
   }

@@ -40,7 +40,7 @@ export class SimGroup {
   readonly #modules: SimGroupModules;
   readonly changes: MemberChanges;
   /** Were members once, and may still run. */
-  readonly strangers = new Set<SimManager>();
+  readonly strangers: SimManager[] = [];
   /** Were let in, and never ran. */
   readonly absent: { readonly manager: SimManager; readonly start: StartOpts }[] = [];
   /** Nobody is served: what there is to be served is being found out. */
@@ -66,10 +66,10 @@ export class SimGroup {
   async form(): Promise<void> {
     const first = this.make();
     this.managers.push(first);
-    await this.#await(first.start({ kind: 'bootstrap' }));
+    await this.ended(first.start({ kind: 'bootstrap' }));
     for (let count = 1; count < this.#opts.members; count += 1) {
       await this.until(() => this.leader() !== undefined, 'somebody leads');
-      await this.#await(this.changes.add());
+      await this.ended(this.changes.add());
       await this.until(() => this.voters().length === count + 1, 'who joined votes');
     }
   }
@@ -128,13 +128,30 @@ export class SimGroup {
     });
   }
 
+  /** It is a member no more. */
+  letGo(manager: SimManager): void {
+    this.managers.splice(this.managers.indexOf(manager), 1);
+    this.strangers.push(manager);
+    manager.isStranger = true;
+  }
+
+  /** It is a member. */
+  takeIn(manager: SimManager): void {
+    if (manager.isStranger) this.strangers.splice(this.strangers.indexOf(manager), 1);
+    manager.isStranger = false;
+    this.managers.push(manager);
+  }
+
   /** The machines of all others are gone, and whatever they said. The group stays closed. */
   loseAllBut(survivor: SimManager, power: boolean): void {
     this.note(`weather: all but ${survivor.name} are gone for good`);
     this.isClosed = true;
-    for (const manager of [...this.managers, ...this.strangers]) manager.end(power);
+    for (const manager of [...this.managers, ...this.strangers]) {
+      manager.end(power);
+      manager.isStranger = false;
+    }
     this.managers.splice(0, this.managers.length, survivor);
-    this.strangers.clear();
+    this.strangers.splice(0);
     this.absent.splice(0);
     this.network.forgetAll();
     this.network.heal();
@@ -150,7 +167,7 @@ export class SimGroup {
     for (const manager of [...this.managers, ...this.strangers]) {
       manager.repair();
       if (manager.life !== undefined) manager.life.disk.operationsLeft = Number.POSITIVE_INFINITY;
-      if (!this.strangers.has(manager)) this.restart(manager);
+      if (!manager.isStranger) this.restart(manager);
     }
   }
 
@@ -168,7 +185,8 @@ export class SimGroup {
     if (!condition()) truth.violate(`progress: waited in vain until ${what}`);
   }
 
-  async #await(promise: Promise<unknown>): Promise<void> {
+  /** Lets time go by until it is settled, one way or the other. */
+  async ended(promise: Promise<unknown>): Promise<void> {
     let done = false;
     void promise.finally(() => {
       done = true;

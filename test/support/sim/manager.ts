@@ -4,6 +4,7 @@ import { Face } from '#manager/consensus/face.ts';
 import type { CoreOpts, StartOpts } from '#manager/consensus/opts.ts';
 import { type CorePort, failureOf, localPorts } from '#manager/consensus/protocol.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
+import type { StartTransport, Transport, TransportEvents } from '#manager/consensus/transport.ts';
 import { StoreMachine } from '#manager/store/machine.ts';
 import { PROPOSER_OPTS } from '#manager/store/proposer.ts';
 import { ReplicatedStore } from '#manager/store/store.ts';
@@ -12,7 +13,7 @@ import { nullMetrics } from '#proto/base/metrics.ts';
 import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import { SimDisk } from '../../unit/manager/consensus/support/sim-disk.ts';
-import type { SimNetwork, TransportBug } from './network.ts';
+import type { SimNetwork } from './network.ts';
 import { ProcessDisk } from './process-disk.ts';
 import { type Owner, type SimTime, SkewedClock } from './time.ts';
 import type { Truth } from './truth.ts';
@@ -32,7 +33,12 @@ export interface Bug {
   readonly machine?: (machine: StoreMachine, isRestart: boolean) => StateMachine;
   readonly port?: (port: CorePort) => CorePort;
   readonly consensus?: (consensus: Consensus) => Consensus;
-  readonly transport?: TransportBug;
+  /** `isStranger`: whether its owner was removed. */
+  readonly transport?: (
+    transport: Transport,
+    events: TransportEvents,
+    isStranger: () => boolean,
+  ) => Transport;
   /** Of each manager's clock. */
   readonly clockRate?: (number: number) => number;
   /** See ChangesOpts. */
@@ -80,6 +86,8 @@ export class SimManager {
   disk: SimDisk;
   life: Life | undefined;
   raftId = 0;
+  /** It was a member, and is none. */
+  isStranger = false;
   /** How long a write to its disk takes. */
   syncMsMax = SYNC_MS_MAX;
   /** How long it holds the process up that waits for it. */
@@ -272,10 +280,16 @@ export class SimManager {
       random: own,
       disk: life.disk,
       soon: (work: () => void) => void life.clock.timer(own.next() * this.syncMsMax, work),
-      startTransport: network.starter(life, this.#opts.bug.transport),
+      startTransport: this.#badTransport(network.starter(life)),
       log: log.child(this.name),
       metrics: nullMetrics,
     };
+  }
+
+  #badTransport(start: StartTransport): StartTransport {
+    const { transport: bad } = this.#opts.bug;
+    if (bad === undefined) return start;
+    return async (self, events) => bad(await start(self, events), events, () => this.isStranger);
   }
 
   #witnessed(life: Life): StateMachine {

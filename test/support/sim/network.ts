@@ -29,9 +29,6 @@ export interface NetworkModules {
   readonly sent: (message: Message) => void;
 }
 
-/** Stands in for a transport that is right; may change what its owner is told. */
-export type TransportBug = (transport: Transport, events: TransportEvents) => Transport;
-
 interface Station {
   readonly self: Peer;
   readonly owner: Owner;
@@ -60,15 +57,14 @@ export class SimNetwork {
   }
 
   /** How a process joins the network. */
-  starter(owner: Owner, bug?: TransportBug): StartTransport {
+  starter(owner: Owner): StartTransport {
     return async (self, events) => {
       const station: Station = {
         ...{ self, owner, events },
         ...{ peers: new Map(), introduced: new Map(), incoming: new Set() },
       };
       this.#stations.set(self.raftAddr, station);
-      const transport = this.#transport(station);
-      return bug?.(transport, events) ?? transport;
+      return this.#transport(station);
     };
   }
 

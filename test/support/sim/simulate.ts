@@ -53,6 +53,7 @@ const RARE: readonly Trouble[] = [
 /** Messages that were under way have arrived after so long. */
 const QUIET_AFTER_MS = 900;
 const QUIET_MS = 600;
+const FAREWELL_SHARE = 0.25;
 
 /** Runs one history: a group forms, clients use it while things go wrong, then all is well again. Never throws. */
 export async function simulate(opts: HistoryOpts): Promise<HistoryReport> {
@@ -74,7 +75,8 @@ class History {
     const random = seededRandom(opts.seed);
     this.#random = random;
     const members = opts.members ?? ([3, 3, 5, 5, 7][randomInt(random, 5)] as number);
-    this.#leaseReads = random.next() < LEASE_SHARE || opts.leaseReads === true;
+    const isWithLeases = random.next() < LEASE_SHARE;
+    this.#leaseReads = opts.leaseReads ?? isWithLeases;
     const note = (text: string): void => this.#tell(text);
     this.#group = new SimGroup(
       { members, limits: limitsOf(random), leaseReads: this.#leaseReads, bug: opts.bug ?? {} },
@@ -162,6 +164,7 @@ class History {
     while (!isDone() && this.#group.truth.violation === undefined) {
       for (const manager of this.#group.managers)
         if (manager.life === undefined) this.#group.restart(manager);
+      this.#group.checkAbsent();
       await this.#clients.useAll('last');
       await this.#group.time.sleep(100);
     }
@@ -179,8 +182,21 @@ class History {
     );
     for (const { life, name } of managers)
       if (life?.consensus !== undefined) truth.hash(name, life.machine.version, life.machine.hash());
-    this.#group.checkAbsent();
-    if (truth.violation === undefined && this.#group.strangers.size > 0) await this.#stayQuiet();
+    if (truth.violation === undefined && this.#group.strangers.length > 0) await this.#stayQuiet();
+    if (truth.violation === undefined && this.#random.next() < FAREWELL_SHARE) await this.#farewell();
+  }
+
+  /** A leader that is stopped when all is well is followed by another before it goes. */
+  async #farewell(): Promise<void> {
+    const group = this.#group;
+    const leader = group.leader();
+    if (leader === undefined || group.voters().length < 2) return;
+    await group.ended(leader.stop());
+    const followed = group.managers.some(({ life }) => {
+      const next = life?.consensus?.leadership().leader;
+      return next !== undefined && next.raftId !== leader.raftId;
+    });
+    if (!followed) group.truth.violate(`handover: ${leader.name} stopped, and nobody leads in its place`);
   }
 
   /** Those that were removed, and run on or come back, disturb nobody. */

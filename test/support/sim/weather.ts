@@ -32,7 +32,7 @@ const END_EACH_WITHIN_MS = 60;
 /** Of a disk that is about to be full: about a segment of the log, and the next. */
 const ROOM_BYTES_MAX = 80_000;
 const FULL_MS_MAX = 1500;
-const STALL_MS_MAX = 500;
+const STALL_MS_MAX = 1200;
 /** How long a manager that was stopped stays away. */
 const STOPPED_MS_MAX = 300;
 
