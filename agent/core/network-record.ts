@@ -60,9 +60,8 @@ export function checkParts({ subnet: cidr, ipRange, auxiliary }: NetworkRequest)
 }
 
 /** INVALID_ARGUMENT for what no network of this driver can be. */
-export function checkMacvlan({ options, ipv6 }: NetworkRequest): void {
+export function checkMacvlan({ options }: NetworkRequest): void {
   const { parent, macvlan_mode: mode = 'bridge' } = options;
-  if (ipv6) throw new ShoalError('NOT_IMPLEMENTED', 'IPv6 on macvlan networks: not supported');
   if (!parent || !/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(parent))
     throw new ShoalError(
       'INVALID_ARGUMENT',

@@ -29,6 +29,7 @@ import { bridgeDevice } from './plan/local.ts';
 import type { InstanceNames } from './plan/names.ts';
 import { meshAddressOf, RESOLVER } from './plan/sandbox.ts';
 import type { AttachmentRecord, SandboxRecord } from './plan/sandbox-record.ts';
+import { ParentDevices } from './vlan.ts';
 import type { Wanted } from './wanted.ts';
 
 export interface LinuxNodeNetworkOpts {
@@ -64,6 +65,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
   readonly #wanted: Wanted;
   readonly #plane: DataPlane;
   readonly #facts: FactFinder;
+  readonly #parents: ParentDevices;
   readonly #passes = new Coalescer(() => this.#pass());
   #resolver: Resolver | undefined;
   #resolverPort = DNS_PORT;
@@ -79,6 +81,7 @@ export class LinuxNodeNetwork implements NodeNetwork {
     this.#wanted = modules.wanted;
     this.#reached = modules.wanted.cluster;
     this.#plane = new DataPlane(opts, modules.machine);
+    this.#parents = new ParentDevices({ mark: opts.names.table }, modules.machine);
     const dataPathAddr = (): string | undefined => modules.dataPathAddr() ?? this.#wanted.dataPathAddr;
     this.#facts = new FactFinder(opts, { machine: modules.machine, dataPathAddr });
     this.#directory = new Directory({ groups: new Map(), sandboxes: new Map(), locals: new Map() });
@@ -108,26 +111,22 @@ export class LinuxNodeNetwork implements NodeNetwork {
   }
 
   async createLocal(network: LocalNetwork): Promise<void> {
-    if (network.macvlan) await this.#mustHave(network.macvlan.parent);
+    if (network.macvlan) await this.#parents.need(network.macvlan.parent);
     this.#wanted.addLocal(network);
     if (network.driver !== 'bridge') return;
     if (this.#opts.bridgeNetfilter === 'off') this.#letBridgesBe();
     await this.#reach((failure) => failure.causes.includes(`local:${network.id}`));
   }
 
-  async #mustHave(device: string): Promise<void> {
-    const { commands } = this.#modules.machine;
-    await commands.query(undefined, ['ip', '-j', 'link', 'show', 'dev', device]).catch((error: unknown) => {
-      throw new ShoalError('INVALID_ARGUMENT', `invalid parent device ${device}: ${messageOf(error)}`);
-    });
-  }
-
   async removeLocal(networkId: string): Promise<void> {
     const sandboxes = [...this.#wanted.sandboxes.values()];
     const on = sandboxes.filter((one) => one.attachments.some((at) => at.networkId === networkId));
     if (on.length > 0) throw hasEndpoints(this.#wanted.locals.get(networkId), networkId, on);
+    const parent = this.#wanted.locals.get(networkId)?.macvlan?.parent;
     this.#wanted.removeLocal(networkId);
     await this.#reach((failure) => failure.causes.length === 0);
+    const others = [...this.#wanted.locals.values()].map((network) => network.macvlan?.parent);
+    if (parent !== undefined && !others.includes(parent)) await this.#parents.release(parent);
   }
 
   async openSandbox(request: SandboxRequest): Promise<Sandbox> {

@@ -13,9 +13,12 @@ export interface LocalNetwork {
   readonly ipRange?: string;
   /** Addresses that are never chosen. */
   readonly reserved?: readonly string[];
-  /** CIDR and gateway; only of bridges. */
+  /** CIDR and gateway. */
   readonly ipv6?: { readonly subnet: string; readonly gateway: string };
-  /** Device of the node that the containers' own are on, and their mode. */
+  /**
+   * Device of the node that the containers' own are on, and their mode. `eth0.10`, where there is none of that name, is
+   * made: the VLAN 10 of `eth0`.
+   */
   readonly macvlan?: { readonly parent: string; readonly mode: string };
   readonly internal: boolean;
   /** Its containers can't reach each other. */

@@ -12,6 +12,7 @@ import { instanceNames } from './plan/names.ts';
 import { deleteTable } from './plan/table.ts';
 import { Records } from './records.ts';
 import { openNodeResolver } from './resolve.ts';
+import { ParentDevices } from './vlan.ts';
 import { Wanted } from './wanted.ts';
 
 export interface NodeNetworkOpts {
@@ -86,6 +87,7 @@ export async function teardownNodeNetwork(
     lanMtu: 0,
   };
   const failures = await plane.apply({ facts, sandboxes: new Map(), locals: new Map() });
+  await new ParentDevices({ mark: names.table }, machine).releaseAll();
   const left = await machine.commands.load(undefined, deleteTable(names.table));
   // A kernel without it has nothing to take away.
   await machine.commands.load(undefined, deleteTable(names.table, 'ip6'));

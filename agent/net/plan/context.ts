@@ -56,7 +56,7 @@ export interface PlanContext {
   readonly netnsDir: string;
   readonly ownNetns: string;
   readonly resolverPort: number;
-  /** A network of this machine has IPv6. */
+  /** A bridge of this machine has IPv6. */
   readonly ipv6: boolean;
   readonly mesh?: MeshContext;
   /** By network id. */

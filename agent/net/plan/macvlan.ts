@@ -1,5 +1,5 @@
 import type { LocalNetwork } from '../node-network.ts';
-import { address, type Item, link } from './items.ts';
+import { address, address6, type Item, link } from './items.ts';
 import type { AttachmentRecord } from './sandbox-record.ts';
 
 /** How containers of one parent device see each other, and who sees their frames. */
@@ -21,5 +21,6 @@ export function macvlanItems(network: LocalNetwork, on: AttachmentRecord, netns:
       ...mtu,
     }),
     address(device, on.address),
+    ...(on.ipv6 ? [address6(device, on.ipv6.address)] : []),
   ];
 }

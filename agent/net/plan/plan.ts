@@ -33,7 +33,7 @@ export interface Plan {
 /** The desired data plane for these inputs; `before` is the last one, for what can be kept of it. */
 export function makePlan(input: PlanInput, before?: Plan): Plan {
   const { facts, cluster, sandboxes, locals } = input;
-  const ipv6 = locals.values().some((network) => network.ipv6 !== undefined);
+  const ipv6 = locals.values().some((network) => network.driver === 'bridge' && network.ipv6 !== undefined);
   const context = contextOf(facts, cluster, sandboxes.values(), before?.context, ipv6);
   const groups =
     before !== undefined && before.groups.of === cluster

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { PortBinding, Sandbox } from '#agent/net/node-network.ts';
+import { lanAddress } from '#test/support/net/cluster.ts';
 import type { Remote } from '#test/support/net/remote.ts';
 import { containerId, Topology } from '#test/support/net/topology.ts';
 
@@ -109,6 +110,26 @@ test.serial('a port that is taken in one family is refused for both, and free in
   t.is(await get(host, '::1', 8091), 'six fd00:6::1');
   t.is(await get(host, '127.0.0.1', 8091), 'four 172.24.0.1');
   await stop(six, four);
+});
+
+test.serial('macvlan: a container is one more machine of the network outside, for IPv6 too', async (t) => {
+  const node = topology.node(1);
+  const id = '9'.repeat(64);
+  await node.net('createLocal', {
+    ...{ ...FOUR, id, name: 'devices', driver: 'macvlan', macvlan: { parent: 'eth0', mode: 'bridge' } },
+    ...{ subnet: `${lanAddress(1)}/24`, gateway: lanAddress(1) },
+    ipv6: { subnet: 'fd00:90::/64', gateway: OUTSIDE },
+  });
+  const sandbox = await node.net('openSandbox', {
+    ...{ containerId: containerId(), names: ['device'], mesh: false, ports: [port(8080)] },
+    attachments: [{ networkId: id, address: lanAddress(77), address6: 'fd00:90::77', aliases: [] }],
+  });
+  const web = topology.probe(sandbox.netnsPath);
+  await web.call('serve', 'device', 80);
+  t.is(await get(ext, 'fd00:90::77', 80), `device ${OUTSIDE}`);
+  t.regex(topology.run(sandbox.netnsPath, 'ip -6 route'), /default via fd00:90::2 dev eth0/);
+  await stop({ sandbox, web });
+  await node.net('removeLocal', id);
 });
 
 test.serial(
