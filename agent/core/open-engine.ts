@@ -194,7 +194,8 @@ async function maybeOpenUserNamespace(
   stack: AsyncDisposableStack,
 ): Promise<UserNamespace | undefined> {
   if (idMaps === undefined) return undefined;
-  const folder = join(execRoot, 'users');
+  // Short names: the paths of all layers of an image have to fit in one page.
+  const folder = join(execRoot, 'u');
   return stack.use(await UserNamespace.open({ folder, dataRoot, maps: idMaps }));
 }
 

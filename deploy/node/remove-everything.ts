@@ -1,4 +1,6 @@
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unmountUnder } from '#agent/core/linux/mounts.ts';
 import { teardownNodeNetwork } from '#agent/net/open.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { systemRandom } from '#proto/base/random.ts';
@@ -34,4 +36,6 @@ async function removeContainers(opts: DaemonOpts): Promise<void> {
     }
   }
   await teardownNodeNetwork({ instance: instanceOf(opts.dataRoot), execRoot: opts.execRoot }, modules);
+  // Through what is left mounted there, removing the one folder would empty the other.
+  unmountUnder(join(opts.execRoot, 'engine'));
 }

@@ -251,7 +251,7 @@ export class Runtime {
   /** Forgets a container that has ended: crun's notes, its bundle with what may be mounted there, its exit file. */
   forget(id: string): void {
     const bundle = this.bundle(id);
-    unmountIfMounted(join(bundle, 'rootfs'));
+    for (const name of ['rootfs', 'shm']) unmountIfMounted(join(bundle, name));
     rmSync(join(this.stateRoot, id), { recursive: true, force: true });
     rmSync(join(this.exitFolder, id), { force: true });
     removeBundle(bundle);

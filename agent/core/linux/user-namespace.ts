@@ -47,7 +47,7 @@ export class UserNamespace implements Disposable {
     this.root = { uid: rootOf(maps.users), gid: rootOf(maps.groups) };
     this.path = join(folder, 'user');
     this.#network = join(folder, 'network');
-    this.#view = join(folder, 'data');
+    this.#view = join(folder, 'd');
     this.#dataRoot = dataRoot;
   }
 
