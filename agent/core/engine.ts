@@ -118,11 +118,16 @@ export interface FetchTurn {
   failed(): void;
 }
 
-export type PeerContent = { readonly chunks: AsyncIterable<Uint8Array> } | { readonly turn: FetchTurn };
+/** What other nodes give, and which; or the right to fetch it. */
+export type PeerContent =
+  | { readonly chunks: AsyncIterable<Uint8Array>; readonly from: readonly string[] }
+  | { readonly turn: FetchTurn };
 
 export interface PeerReadOpts {
   /** Of the whole blob, where that is known. */
   readonly size?: number | undefined;
+  /** Ids of nodes that are not asked: they gave something else. */
+  readonly except?: readonly string[];
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -10,8 +10,9 @@ import type {
 } from '../engine.ts';
 import { Keepers, NO_TURN, type Peer } from './keepers.ts';
 import {
+  type Asked,
   begun,
-  type ContentClient,
+  type Given,
   type Holder,
   inOrder,
   laneOf,
@@ -59,8 +60,8 @@ export class ContentPeers implements ContentPeersOfEngine {
   }
 
   async resolve(reference: string, signal?: AbortSignal): Promise<ResolvedImage | undefined> {
-    for (const group of this.#groups()) {
-      const found = await firstFound(group, async (client) => {
+    for (const group of this.#groups(this.#modules.peers())) {
+      const found = await firstFound(group, async ({ client }) => {
         const reply = await client.resolve({ reference }, this.#call(signal));
         return reply.found ? reply : undefined;
       });
@@ -82,7 +83,7 @@ export class ContentPeers implements ContentPeersOfEngine {
     for (let round = 0; round < BUSY_ROUNDS_MAX; round++) {
       // Who waits need not ask everybody each time.
       const offer = await this.#offered(want, round === 0 ? Number.POSITIVE_INFINITY : 1);
-      if (typeof offer === 'object') return { chunks: offer };
+      if (typeof offer === 'object') return offer;
       const content = offer === 'nowhere' ? await this.#turn(want, round > 0) : undefined;
       if (content) return content;
       await this.#modules.clock.sleep(backoffMs(BUSY, round, this.#modules.random), opts.signal);
@@ -96,8 +97,8 @@ export class ContentPeers implements ContentPeersOfEngine {
     const several = lanes && (await begun(lanes, want.signal));
     if (typeof several === 'object') return several;
     let offer: Offer = 'nowhere';
-    for (const { client } of holders) {
-      const answer = await opened(client, want);
+    for (const holder of holders) {
+      const answer = await opened(holder, want);
       if (typeof answer === 'object') return answer;
       if (answer === 'busy') offer = answer;
     }
@@ -109,35 +110,34 @@ export class ContentPeers implements ContentPeersOfEngine {
     const asked = await this.#keepers.ask(want.digest, want.signal);
     if ('turn' in asked) {
       const offer = mayBeSomewhere ? await this.#offered(want, Number.POSITIVE_INFINITY) : 'nowhere';
-      if (typeof offer === 'object') return { chunks: offer };
+      if (typeof offer === 'object') return offer;
       return offer === 'nowhere' ? asked : undefined;
     }
-    const { dialer, peers } = this.#modules;
-    for (const { address } of peers().filter(({ nodeId }) => asked.fetching.includes(nodeId))) {
-      const chunks = await opened(dialer.client('Content', address, 'node'), want);
-      if (typeof chunks === 'object') return { chunks };
+    for (const peer of this.#others(want).filter(({ nodeId }) => asked.fetching.includes(nodeId))) {
+      const offer = await opened(this.#asked(peer), want);
+      if (typeof offer === 'object') return offer;
     }
     return undefined;
   }
 
   /** Who has a blob, in the order in which to ask for it. */
-  async #holders({ digest, signal }: Want, groupsMax: number): Promise<Holder[]> {
-    for (const group of this.#groups().take(groupsMax)) {
-      const answers = await Promise.all(group.map((client) => this.#holder(client, digest, signal)));
-      signal?.throwIfAborted();
+  async #holders(want: Want, groupsMax: number): Promise<Holder[]> {
+    for (const group of this.#groups(this.#others(want)).take(groupsMax)) {
+      const answers = await Promise.all(group.map((asked) => this.#holder(asked, want)));
+      want.signal?.throwIfAborted();
       const holders = answers.filter((answer) => answer !== undefined);
       if (holders.length > 0) return inOrder(holders);
     }
     return [];
   }
 
-  async #holder(client: ContentClient, digest: string, signal?: AbortSignal): Promise<Holder | undefined> {
+  async #holder(asked: Asked, { digest, signal }: Want): Promise<Holder | undefined> {
     const { clock } = this.#modules;
     const askedAtMs = clock.monotonicMs();
     try {
-      const { digests, readsInProgress } = await client.have({ digests: [digest] }, this.#call(signal));
+      const { digests, readsInProgress } = await asked.client.have({ digests: [digest] }, this.#call(signal));
       const answerMs = clock.monotonicMs() - askedAtMs;
-      return digests.includes(digest) ? { client, reads: readsInProgress, answerMs } : undefined;
+      return digests.includes(digest) ? { ...asked, reads: readsInProgress, answerMs } : undefined;
     } catch {
       return undefined;
     }
@@ -147,37 +147,41 @@ export class ContentPeers implements ContentPeersOfEngine {
     return { timeoutMs: ANSWER_MS_MAX, ...(signal && { signal }) };
   }
 
-  /** All peers in random order, so that equals share the work, some at a time. */
-  *#groups(): Generator<ContentClient[]> {
-    const { dialer, peers, random } = this.#modules;
-    const addresses = peers()
-      .map(({ address }) => ({ address, at: random.next() }))
-      .sort((a, b) => a.at - b.at);
-    for (let at = 0; at < addresses.length; at += ASKED_AT_ONCE) {
-      const group = addresses.slice(at, at + ASKED_AT_ONCE);
-      yield group.map(({ address }) => dialer.client('Content', address, 'node'));
+  #others({ except = [] }: Want): Peer[] {
+    return this.#modules.peers().filter(({ nodeId }) => !except.includes(nodeId));
+  }
+
+  #asked({ nodeId, address }: Peer): Asked {
+    return { nodeId, client: this.#modules.dialer.client('Content', address, 'node') };
+  }
+
+  /** Peers in random order, so that equals share the work, some at a time. */
+  *#groups(peers: readonly Peer[]): Generator<Asked[]> {
+    const { random } = this.#modules;
+    const shuffled = peers.map((peer) => ({ peer, at: random.next() })).sort((a, b) => a.at - b.at);
+    for (let at = 0; at < shuffled.length; at += ASKED_AT_ONCE) {
+      yield shuffled.slice(at, at + ASKED_AT_ONCE).map(({ peer }) => this.#asked(peer));
     }
   }
 }
 
 /** A large blob from several idle nodes; undefined when it is small, or there are not several. */
-function lanesTo(
-  holders: readonly Holder[],
-  { digest, offset, size, signal }: Want,
-): AsyncGenerator<Uint8Array> | undefined {
+function lanesTo(holders: readonly Holder[], { digest, offset, size, signal }: Want): Given | undefined {
   if (size === undefined || size - offset < STRIPED_BYTES_MIN) return undefined;
   const idle = nearOf(holders).filter(({ reads }) => reads === 0);
   if (idle.length < 2) return undefined;
-  const lanes = idle.slice(0, LANES_MAX).map(({ client }) => laneOf(client, digest));
-  return striped(lanes, { from: offset, to: size }, signal);
+  const givers = idle.slice(0, LANES_MAX);
+  const lanes = givers.map((giver) => laneOf(giver, digest));
+  const chunks = striped(lanes, { from: offset, to: size }, signal);
+  return { chunks, from: givers.map(({ nodeId }) => nodeId) };
 }
 
 /** The first answer that is one; undefined when all have none or fail. */
 async function firstFound<T>(
-  clients: readonly ContentClient[],
-  ask: (client: ContentClient) => Promise<T | undefined>,
+  all: readonly Asked[],
+  ask: (asked: Asked) => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const answers = clients.map(async (client) => {
+  const answers = all.map(async (client) => {
     const answer = await ask(client);
     if (answer === undefined) throw new Error('not found');
     return answer;

@@ -5,9 +5,14 @@ import type { Lane } from './striped.ts';
 
 export type ContentClient = Client<'Content'>;
 
-/** A node that has a blob. */
-export interface Holder {
+/** A node that may be asked. */
+export interface Asked {
+  readonly nodeId: string;
   readonly client: ContentClient;
+}
+
+/** A node that has a blob. */
+export interface Holder extends Asked {
   /** Blobs that it gives at the moment. */
   readonly reads: number;
   readonly answerMs: number;
@@ -19,7 +24,13 @@ export interface Want extends PeerReadOpts {
 }
 
 /** A stream that has begun; or those who have the blob give others all they can; or there is none to be had. */
-export type Offer = AsyncIterable<Uint8Array> | 'busy' | 'nowhere';
+export type Offer = Given | 'busy' | 'nowhere';
+
+export interface Given {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Ids of the nodes that give it. */
+  readonly from: readonly string[];
+}
 
 /** A node that takes so much longer to answer than the first is somewhere else. */
 const FAR = { times: 4, ms: 5 } as const;
@@ -38,20 +49,21 @@ export function inOrder(holders: readonly Holder[]): Holder[] {
 }
 
 /** Begins to read from one node. Later failures are the reader's. */
-export async function opened(client: ContentClient, { digest, offset, signal }: Want): Promise<Offer> {
-  return await begun(dataOf(client.read({ digest, offset }, signal ? { signal } : {})), signal);
+export async function opened({ nodeId, client }: Asked, { digest, offset, signal }: Want): Promise<Offer> {
+  const chunks = dataOf(client.read({ digest, offset }, signal ? { signal } : {}));
+  return await begun({ chunks, from: [nodeId] }, signal);
 }
 
 /** What one node gives, for those who take it in parts. */
-export function laneOf(client: ContentClient, digest: string): Lane {
+export function laneOf({ client }: Asked, digest: string): Lane {
   return (offset, length, signal) => dataOf(client.read({ digest, offset, length }, { signal }));
 }
 
 /** Waits for the first of a stream: only then it is known whether there is any. */
-export async function begun(chunks: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Offer> {
+export async function begun({ chunks, from }: Given, signal?: AbortSignal): Promise<Offer> {
   const stream = chunks[Symbol.asyncIterator]();
   try {
-    return rest(await stream.next(), stream);
+    return { chunks: rest(await stream.next(), stream), from };
   } catch (error) {
     signal?.throwIfAborted();
     return codeOf(error) === 'RESOURCE_EXHAUSTED' ? 'busy' : 'nowhere';

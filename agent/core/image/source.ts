@@ -17,16 +17,32 @@ export interface ContentSource {
 /** Documents are asked for again by themselves: a node that gives one may leave meanwhile. */
 const DOCUMENT_TRIES = 3;
 
-/** The other nodes of the cluster; what none of them has comes from where it was made, once it is this node's turn. */
+/**
+ * The other nodes of the cluster; what none of them has comes from where it was made, once it is this node's turn. A node
+ * that gave something else than was asked for is not asked for it again.
+ */
 export function fromCluster(peers: ContentPeers, origin: ContentSource): ContentSource {
+  const gave = new Map<Digest, Set<string>>();
+  const noting: ContentPeers['read'] = async (digest, offset, opts) => {
+    const found = await peers.read(digest, offset, opts);
+    if ('turn' in found) return found;
+    gave.set(digest, new Set([...(gave.get(digest) ?? []), ...found.from]));
+    return found;
+  };
+  const others: ContentPeers['read'] = (digest, offset, opts) =>
+    peers.read(digest, offset, { ...opts, except: [...(gave.get(digest) ?? [])] });
+  return { ...readBy(noting, origin), otherwise: readBy(others, origin.otherwise ?? origin) };
+}
+
+function readBy(read: ContentPeers['read'], origin: ContentSource): ContentSource {
   const blob: ContentSource['blob'] = async (digest, offset, signal, size) => {
-    const found = await peers.read(digest, offset, { signal, size });
+    const found = await read(digest, offset, { signal, size });
     if ('chunks' in found) return found.chunks;
     return during(found.turn, await inTurn(found.turn, () => origin.blob(digest, offset, signal, size)));
   };
   const document: ContentSource['document'] = async (digest, isManifest, signal) => {
     for (let attempt = 1; ; attempt++) {
-      const found = await peers.read(digest, 0, { signal });
+      const found = await read(digest, 0, { signal });
       if ('turn' in found) return await inTurn(found.turn, () => origin.document(digest, isManifest, signal));
       try {
         return await collect(found.chunks);
@@ -36,7 +52,7 @@ export function fromCluster(peers: ContentPeers, origin: ContentSource): Content
       }
     }
   };
-  return { blob, document, otherwise: origin };
+  return { blob, document };
 }
 
 /** Gives the turn back when nothing comes of it. */

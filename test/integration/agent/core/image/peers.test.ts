@@ -167,6 +167,35 @@ test('peers: digests and references that are none are refused or simply not foun
   });
 });
 
+test('peers: where a node gives something else, another that has it whole is asked', async (t) => {
+  const cluster = new ContentCluster();
+  const [liar, honest] = [await cluster.add(t, 'liar:1'), await cluster.add(t, 'honest:1')];
+  const image = await makeImage(liar.store, { files: FILES, name: 'app:1' });
+  await honest.images.ensure('app:1');
+  const layer = image.content.layers[0]?.digest;
+  const read = liar.content.read;
+  let lies = 0;
+  Object.assign(liar.content, {
+    async *read(request: { digest: string; offset: number }) {
+      if (request.digest !== layer) return yield* read(request);
+      lies += 1;
+      yield { data: Buffer.alloc(image.content.layers[0]?.size ?? 0) };
+    },
+    // The honest one is busier: it is asked last.
+    have: async ({ digests }: { digests: string[] }) => ({ digests, readsInProgress: 0 }),
+  });
+  const { have } = honest.content;
+  Object.assign(honest.content, {
+    have: async (request: object) => ({ ...(await have(request)), readsInProgress: 1 }),
+  });
+  // Nobody is further away than another.
+  const wanting = await cluster.add(t, 'wanting:1', { clock: { ...systemClock, monotonicMs: () => 0 } });
+  await wanting.images.ensure('app:1');
+  t.true(wanting.store.isWhole(wanting.store.find('app:1')));
+  t.is(lies, 1);
+  t.true(honest.given.includes(layer ?? ''));
+});
+
 test('peers: a damaged copy on one node does not spoil the pull, when another source has it whole', async (t) => {
   const [source, wanting] = [await openStore(t), await openStore(t)];
   const image = await makeImage(source, { files: FILES, name: 'app:1' });
