@@ -25,6 +25,8 @@ const LENGTH_BYTES = 4;
  * busy loop, and for so long what changes is remembered, and the log grows.
  */
 const SLICE_BYTES = 512 * 1024;
+/** The same of what is written row by row. */
+const SLICE_RECORDS = 512;
 /** No row is larger than the entry that wrote it, by far. */
 const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -48,7 +50,7 @@ export async function* writeSnapshot(tables: Tables, version: number): AsyncGene
     const bytes = encode('SnapshotRecord', record);
     slice.push(lengthOf(bytes), bytes);
     sliceBytes += LENGTH_BYTES + bytes.length;
-    if (sliceBytes < SLICE_BYTES) continue;
+    if (sliceBytes < SLICE_BYTES && slice.length < 2 * SLICE_RECORDS) continue;
     yield Buffer.concat(slice);
     slice = [];
     sliceBytes = 0;
@@ -87,11 +89,14 @@ export async function readSnapshot(
 ): Promise<{ tables: Tables; version: number }> {
   const reader = new SnapshotReader();
   let sliceBytes = 0;
+  let sliceRecords = 0;
   for await (const bytes of cut(chunks)) {
     reader.read(decode('SnapshotRecord', bytes));
     sliceBytes += bytes.length;
-    if (sliceBytes < SLICE_BYTES) continue;
+    sliceRecords += 1;
+    if (sliceBytes < SLICE_BYTES && sliceRecords < SLICE_RECORDS) continue;
     sliceBytes = 0;
+    sliceRecords = 0;
     await setImmediate();
   }
   const finishing = reader.finish();
