@@ -175,7 +175,7 @@ export class MemberChanges {
   }
 
   async #begin(manager: SimManager, start: StartOpts | undefined): Promise<true | undefined> {
-    if (start === undefined) return undefined;
+    if (start === undefined || this.#group.isClosed) return undefined;
     this.#group.takeIn(manager);
     await manager.start(start);
     return true;

@@ -295,7 +295,7 @@ export class SimManager {
   #witnessed(life: Life): StateMachine {
     const { truth } = this.#modules;
     const inner = this.#opts.bug.machine?.(life.machine, this.lives > 1) ?? life.machine;
-    const opts = { name: this.name, term: () => truth.termOf(this.raftId) };
+    const opts = { name: this.name, term: () => truth.termOf(this.raftId), isGone: () => life.gone };
     return new WitnessedMachine(opts, inner, { machine: life.machine, truth });
   }
 
@@ -304,7 +304,7 @@ export class SimManager {
     const opts = { ...PROPOSER_OPTS, timeoutMs: WRITE_TIMEOUT_MS };
     return new ReplicatedStore(opts, {
       machine: life.machine,
-      consensus: witnessedConsensus(consensus, truth),
+      consensus: witnessedConsensus(consensus, truth, () => life.gone),
       clock: life.clock,
       random,
       metrics: nullMetrics,

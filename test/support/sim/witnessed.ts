@@ -10,6 +10,8 @@ export interface WitnessOpts {
   readonly name: string;
   /** The term this member is in. */
   readonly term: () => number;
+  /** Its process has ended: what it had begun comes to nothing. */
+  readonly isGone: () => boolean;
 }
 
 export interface WitnessModules {
@@ -32,6 +34,7 @@ export class WitnessedMachine implements StateMachine {
 
   apply(entries: readonly CommittedEntry[]): void {
     const { truth, machine } = this.#modules;
+    if (this.#opts.isGone()) return;
     for (const entry of entries) {
       if (entry.index !== machine.version + 1)
         truth.violate(`order: ${this.#opts.name} is to apply entry ${entry.index} after ${machine.version}`);
@@ -54,7 +57,7 @@ export class WitnessedMachine implements StateMachine {
 
   hash(): void {
     const { truth, machine } = this.#modules;
-    truth.hash(this.#opts.name, machine.version, machine.hash());
+    if (!this.#opts.isGone()) truth.hash(this.#opts.name, machine.version, machine.hash());
   }
 }
 
@@ -62,6 +65,7 @@ export class WitnessedMachine implements StateMachine {
 export function witnessedConsensus(
   inner: Consensus,
   truth: Truth,
+  isGone: () => boolean,
 ): Pick<Consensus, 'propose' | 'leadership' | 'readBarrier'> {
   return {
     leadership: () => inner.leadership(),
@@ -70,10 +74,11 @@ export function witnessedConsensus(
       const watch = truth.proposed(data);
       try {
         const place = await inner.propose(data);
-        watch.made(place.index, place.term);
+        if (!isGone()) watch.made(place.index, place.term);
         return place;
       } catch (error) {
-        if (codeOf(error) === 'UNAVAILABLE' || codeOf(error) === 'RESOURCE_EXHAUSTED') watch.notMade();
+        const isNot = codeOf(error) === 'UNAVAILABLE' || codeOf(error) === 'RESOURCE_EXHAUSTED';
+        if (isNot && !isGone()) watch.notMade();
         throw error;
       }
     },
