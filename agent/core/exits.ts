@@ -115,10 +115,17 @@ export class Exits implements Disposable {
     else if (container.spec.hostConfig.AutoRemove) await this.#modules.remove(container);
   }
 
-  /** On disk when it resolves; what goes now in any case need not be. */
-  async #note(container: Container, run: ContainerRun): Promise<void> {
-    if (container.spec.hostConfig.AutoRemove) container.noteRun(run);
-    else await container.writeRun(run);
+  /** Throws when the next daemon would not know of it. On disk when it resolves; what goes now need not be. */
+  #note(container: Container, run: ContainerRun): Promise<void> {
+    if (!container.spec.hostConfig.AutoRemove)
+      return container.writeRun(run).catch((error: unknown) => {
+        this.#parts.log.error('the disk did not take the end of a container', {
+          container: container.id,
+          err: error,
+        });
+      });
+    container.noteRun(run);
+    return Promise.resolve();
   }
 
   #startLater(container: Container, ranMs: number): void {
