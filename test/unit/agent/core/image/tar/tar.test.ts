@@ -282,3 +282,47 @@ test('tar: no bytes make the reader fail in another way than it says', (t) => {
   );
   t.pass();
 });
+
+test('tar: no damage to a sparse file makes the reader fail in another way, or give more than the file has', (t) => {
+  const map = '2\n0\n5\n100\n7\n'.padEnd(512, '\0');
+  const pax1 = { major: '1', minor: '0', realsize: '600', name: 'n' };
+  const whole = [
+    oldSparse(false),
+    oldSparse(true),
+    sparsePax({ size: '600', map: '0,10,20,5' }, 'x'.repeat(15)),
+    sparsePax(pax1, `${map}${'x'.repeat(12)}`),
+  ];
+  const hits = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 6 });
+  let unharmed = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...whole), hits, (archived, damage) => {
+      const bytes = Buffer.from(archived);
+      for (const [at, value] of damage) bytes[at % bytes.length] = value;
+      for (const at of [0, 512, 1024]) if (bytes[at] !== 0) resum(bytes.subarray(at));
+      let [left, isFull] = [0, true];
+      const reader = new TarReader({
+        entry: ({ size }) => {
+          isFull = left === 0;
+          left = size;
+        },
+        data: (part) => {
+          left -= part.length;
+        },
+        hole: (length) => {
+          left -= length;
+        },
+        endEntry: () => t.is(left, 0),
+      });
+      try {
+        for (let at = 0; at < bytes.length; at += 300) reader.write(bytes.subarray(at, at + 300));
+        reader.end();
+        unharmed += 1;
+      } catch (error) {
+        if (!(error instanceof ShoalError)) throw error;
+      }
+      return isFull;
+    }),
+    { numRuns: 2_000 },
+  );
+  t.true(unharmed > 100, `${unharmed} were read`);
+});
