@@ -91,7 +91,9 @@ export class PackedTasks {
   /** Nothing comes any more: lets go of memory that was for more. */
   trim(): void {
     const { bytes, length } = this.#writer;
-    this.#trimmed = Buffer.from(bytes.subarray(0, length));
+    // Not from the pool that small buffers share: one that is kept would keep it all.
+    this.#trimmed = Buffer.allocUnsafeSlow(length);
+    bytes.copy(this.#trimmed, 0, 0, length);
     this.#writer.forget();
   }
 
