@@ -37,13 +37,18 @@ export async function forgetFlows(
 ): Promise<number> {
   // Listing walks a table that all namespaces share, however few of its entries are this one's.
   if (addresses.size === 0 || readSetting(netns, 'net/netfilter/nf_conntrack_count') === 0) return 0;
-  const [only] = addresses.size === 1 ? addresses : [];
-  const filter = only === undefined ? [] : ['-r', only];
-  const argv = ['conntrack', '-f', 'ipv4', '-L', '-p', protocol, ...filter] as const;
-  const { stdout } = await runProgram(netns, [...argv], '', modules);
-  const flows = parseFlows(stdout).filter((flow) => addresses.has(flow.answeredBy));
-  if (flows.length > 0) await deleteFlows(netns, flows);
-  return flows.length;
+  let count = 0;
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const own = [...addresses].filter((address) => address.includes(':') === (family === 'ipv6'));
+    if (own.length === 0) continue;
+    const filter = own.length === 1 ? ['-r', own[0] as string] : [];
+    const argv = ['conntrack', '-f', family, '-L', '-p', protocol, ...filter] as const;
+    const { stdout } = await runProgram(netns, [...argv], '', modules);
+    const flows = parseFlows(stdout).filter((flow) => addresses.has(flow.answeredBy));
+    if (flows.length > 0) await deleteFlows(netns, flows);
+    count += flows.length;
+  }
+  return count;
 }
 
 /** The lines of `conntrack -L` that have ports. */
@@ -90,13 +95,19 @@ function deleteFlow(socket: number, flow: Flow): void {
 /** Subsystem ctnetlink (1), message IPCTNL_MSG_CT_DELETE (2). */
 const CT_DELETE = (1 << 8) | 2;
 const NESTED = 0x8000;
-const AF_INET = 2;
+/** Of each family: its number, and the attributes that an address is given by as source and as destination. */
+const IPV4 = { family: 2, source: 1, destination: 2 } as const;
+const IPV6 = { family: 10, source: 3, destination: 4 } as const;
 
 /** linux/netfilter/nfnetlink_conntrack.h */
 export function deleteMessage(flow: Flow): Buffer {
+  const { family, ...kinds } = flow.source.includes(':') ? IPV6 : IPV4;
   const ip = attribute(
     NESTED | 1,
-    Buffer.concat([attribute(1, ipBytes(flow.source)), attribute(2, ipBytes(flow.destination))]),
+    Buffer.concat([
+      attribute(kinds.source, ipBytes(flow.source)),
+      attribute(kinds.destination, ipBytes(flow.destination)),
+    ]),
   );
   const ports = [
     attribute(1, Buffer.from([flow.protocol])),
@@ -108,7 +119,7 @@ export function deleteMessage(flow: Flow): Buffer {
     NESTED | 1,
     Buffer.concat([ip, attribute(NESTED | 2, Buffer.concat(ports)), ...zone]),
   );
-  return netlinkMessage(CT_DELETE, 0, Buffer.from([AF_INET, 0, 0, 0]), [tuple]);
+  return netlinkMessage(CT_DELETE, 0, Buffer.from([family, 0, 0, 0]), [tuple]);
 }
 
 function bigEndian16(value: number): Buffer {

@@ -37,9 +37,22 @@ export function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** Of an IPv4 address. */
+/** Of an address of either family, in network order. */
 export function ipBytes(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number));
+  return address.includes(':') ? ip6Bytes(address) : Buffer.from(address.split('.').map(Number));
+}
+
+/** Written without a dotted end, as the kernel and its tools do unless it is a mapped address. */
+function ip6Bytes(address: string): Buffer {
+  const bytes = Buffer.alloc(16);
+  const [head = [], tail = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
+  for (const [i, group] of [...head.entries(), ...fromEnd(tail)])
+    bytes.writeUInt16BE(Number.parseInt(group, 16), 2 * i);
+  return bytes;
+}
+
+function fromEnd(groups: readonly string[]): [number, string][] {
+  return groups.map((group, i) => [8 - groups.length + i, group]);
 }
 
 /** What the kernel answers to a request: 0, or the number of an error. */

@@ -1,5 +1,6 @@
 /** What /proc/PID/net says about the sockets of a process's network namespace. */
 import { closeSync, readFileSync } from 'node:fs';
+import { ipBytes } from './netlink.ts';
 import { rawSocket, SyscallError } from './sys.ts';
 
 const ESTABLISHED = 0x01;
@@ -64,7 +65,7 @@ function socketAddress(address: string, port: number): Buffer {
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
-  Buffer.from(address.split('.').map(Number)).copy(bytes, 4);
+  ipBytes(address).copy(bytes, 4);
   return bytes;
 }
 
@@ -73,10 +74,7 @@ function socketAddress6(address: string, port: number): Buffer {
   const bytes = Buffer.alloc(28);
   bytes.writeUInt16LE(AF_INET6, 0);
   bytes.writeUInt16BE(port, 2);
-  const [head = [], tail = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
-  for (const [i, group] of head.entries()) bytes.writeUInt16BE(Number.parseInt(group, 16), 8 + 2 * i);
-  const first = 8 + 2 * (8 - tail.length);
-  for (const [i, group] of tail.entries()) bytes.writeUInt16BE(Number.parseInt(group, 16), first + 2 * i);
+  ipBytes(address).copy(bytes, 8);
   return bytes;
 }
 

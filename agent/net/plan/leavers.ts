@@ -101,8 +101,10 @@ export function flowsTo(sandbox: SandboxRecord, protocol: 'tcp' | 'udp', context
   const exit = meshAddressOf(context.mesh, sandbox);
   if (exit !== undefined) for (let i = 0; i < MESH_BUCKETS; i++) here.add(addressOf(numberOf(exit) + i));
   for (const on of sandbox.attachments) {
-    if (on.overlay === undefined) here.add(bare(on.address));
-    else {
+    if (on.overlay === undefined) {
+      here.add(bare(on.address));
+      if (on.ipv6 !== undefined) here.add(bare(on.ipv6.address));
+    } else {
       const namespace = routerNamespace(on.networkId);
       leaving.push({ namespace, protocol, addresses: new Set([bare(on.address)]) });
     }

@@ -21,7 +21,7 @@ const verbs = { serve, ask, askUdp, askDns, startLoad, stopLoad, reset };
 export type Verbs = typeof verbs;
 
 let server: http.Server | undefined;
-let udp: dgram.Socket | undefined;
+let udp: readonly dgram.Socket[] = [];
 
 /** Answers `name client-address` at this port, by HTTP and UDP. */
 async function serve(name: string, port: number): Promise<void> {
@@ -30,16 +30,23 @@ async function serve(name: string, port: number): Promise<void> {
   });
   server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve) => server?.listen({ port, host: '::', backlog: 4_096 }, resolve));
-  const socket = dgram.createSocket('udp4');
+  udp = [dgram.createSocket('udp4'), dgram.createSocket({ type: 'udp6', ipv6Only: true })];
+  await Promise.all(udp.map((socket) => answerUdp(socket, name, port)));
+}
+
+async function answerUdp(socket: dgram.Socket, name: string, port: number): Promise<void> {
   socket.on('message', (_, from) => socket.send(`${name} ${from.address}`, from.port, from.address));
-  await new Promise<void>((resolve) => socket.bind(port, resolve));
-  udp = socket;
+  await new Promise<void>((resolve) => {
+    // A namespace may be without IPv6.
+    socket.once('error', () => resolve());
+    socket.bind(port, resolve);
+  });
 }
 
 /** Stops to serve: what is open is finished politely, or reset. */
 async function reset(how: 'politely' | 'at once'): Promise<void> {
-  udp?.close();
-  udp = undefined;
+  for (const socket of udp) socket.close();
+  udp = [];
   if (how === 'at once') server?.closeAllConnections();
   await new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
   server = undefined;
@@ -73,7 +80,7 @@ function localPort(opts: AskOpts): { localPort?: number } {
 /** The answer to one datagram, from a fresh port unless one is named. */
 function askUdp(host: string, port: number, timeoutMs = ANSWER_MS_MAX, from = 0): Promise<string> {
   return new Promise((resolve) => {
-    const socket = dgram.createSocket('udp4');
+    const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4');
     const finish = (answer: string): void => {
       clearTimeout(timer);
       socket.close();

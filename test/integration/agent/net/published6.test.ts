@@ -112,6 +112,19 @@ test.serial('a port that is taken in one family is refused for both, and free in
   await stop(six, four);
 });
 
+test.serial('UDP: who goes on from the same port reaches the next container that publishes it', async (t) => {
+  const udp = [port(8092, { protocol: 'udp' })];
+  const ask = (): Promise<string> => ext.call('askUdp', NODE, 8092, undefined, 5_000);
+  const first = await start('first', SIX.id, udp);
+  t.is(await ask(), `first ${OUTSIDE}`);
+  await stop(first);
+  const inItsPlace = await start('in-its-place', SIX.id);
+  t.deepEqual(inItsPlace.sandbox.attachments[0]?.ipv6, first.sandbox.attachments[0]?.ipv6);
+  const second = await start('second', SIX.id, udp);
+  t.is(await ask(), `second ${OUTSIDE}`);
+  await stop(inItsPlace, second);
+});
+
 test.serial('macvlan: a container is one more machine of the network outside, for IPv6 too', async (t) => {
   const node = topology.node(1);
   const id = '9'.repeat(64);

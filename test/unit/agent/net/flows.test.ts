@@ -35,6 +35,21 @@ test('a flow is deleted by its first packet, and by its zone where it has one', 
   t.is(deleteMessage({ ...flow, zone: 3 }).length, message.length + 8);
 });
 
+test('flows of IPv6 are read and deleted alike', (t) => {
+  const text =
+    'udp      17 28 src=fd00:90::2 dst=fd00:90::1 sport=5353 dport=80 src=fd00:6::2 dst=fd00:90::2 sport=80 dport=5353 mark=0 use=1';
+  const [flow] = parseFlows(text);
+  t.is(flow?.answeredBy, 'fd00:6::2');
+  if (flow === undefined) return;
+  const message = deleteMessage(flow);
+  t.is(message.readUInt32LE(0), message.length);
+  t.is(message[16], 10);
+  for (const end of [1, 2]) {
+    const bytes = [0xfd, 0, 0, 0x90, ...new Array<number>(11).fill(0), end];
+    t.true(message.includes(Buffer.from([20, 0, end === 2 ? 3 : 4, 0, ...bytes])));
+  }
+});
+
 test('sockets are read with address, port and state, mapped addresses as what they are', (t) => {
   const text = [
     '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
