@@ -47,7 +47,7 @@ export const DEFAULT_LIMITS: ConsensusLimits = {
   logEntriesForSlowFollowers: LIMITS.logEntriesForSlowFollowers,
   snapshotsKept: 2,
   segmentBytes: 16 * 1024 * 1024,
-  logMemoryBytes: 16 * 1024 * 1024,
+  logMemoryBytes: 8 * 1024 * 1024,
   proposalsWaitingMax: LIMITS.proposalsWaitingMax,
   requestTimeoutMs: LIMITS.requestTimeoutMs,
 };

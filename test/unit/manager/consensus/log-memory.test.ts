@@ -1,4 +1,6 @@
 import test from 'ava';
+import type { Consensus, RotatesKey } from '#manager/consensus/consensus.ts';
+import { addKey, dropOldKeys } from '#manager/consensus/keys.ts';
 import { Group } from './support/group.ts';
 
 /* Groups whose logs hardly have room in memory. */
@@ -53,5 +55,25 @@ test('log in memory: what is not applied yet when a manager starts is read from 
   await group.restart('m1');
   await group.resolved(group.consensus('m1').readBarrier());
   t.deepEqual(group.manager('m1').journal.lines, written);
+  await group.close();
+});
+
+test('log in memory: what was kept on disk for slow managers goes with the key it was encrypted with', async (t) => {
+  const limits = { logMemoryBytes: 1_000, snapshotEveryEntries: 20, logEntriesForSlowFollowers: 100 };
+  const group = await Group.of(3, { limits });
+  const slow = NAMES.find((name) => name !== group.leader()?.name) as string;
+  const written = await group.writeAll('before', 50);
+  group.network.cutOff(`node-${slow}`);
+  written.push(...(await group.writeAll('away', 50)));
+  const { name, disk } = await group.awaitLeader();
+  const key = addKey(disk, 'state', undefined, group.random);
+  await group.resolved((group.consensus(name) as Consensus & RotatesKey).rotateKey(key));
+  dropOldKeys(disk, 'state', undefined, group.random);
+  group.network.heal(`node-${slow}`);
+  written.push(...(await group.writeAll('back', 5)));
+  const { journal } = group.manager(slow);
+  await group.until(() => journal.lines.length >= written.length, `${slow} has all`);
+  t.deepEqual(journal.lines, written);
+  t.is(group.consensus(name).leadership().leading, true);
   await group.close();
 });
