@@ -129,6 +129,14 @@ test('run: namespaces of the machine or of another container', async (t) => {
   t.regex((await lab.shell('[ $$ -gt 1 ] && echo host', {}, { PidMode: 'host' })).out, /host/);
 });
 
+test('shared memory that others may join goes with the container, which can be started again', async (t) => {
+  const id = await lab.run({ Cmd: ['sleep', '1000'] }, { IpcMode: 'shareable' });
+  await lab.engine.containers.restart(id, { graceMs: 0 });
+  t.true(lab.engine.containers.find(id).isRunning);
+  await lab.engine.containers.remove(id, { force: true });
+  t.false(traces(lab.instance).some((trace) => trace.includes(id)));
+});
+
 test('start: a command that is not there is 127, one that may not be run 126, with words that clients know', async (t) => {
   const failing = async (command: string): Promise<[string, number]> => {
     const id = await lab.create({ Cmd: [command] });
