@@ -25,6 +25,7 @@ import { closeExecRoot, openExecRoot } from './linux/exec-root.ts';
 import { ExitWatch } from './linux/exit-watch.ts';
 import { readMachine } from './linux/machine.ts';
 import { watchOomKills } from './linux/oom-watch.ts';
+import { routedSubnets } from './linux/routes.ts';
 import { Runtime } from './linux/runtime.ts';
 import { SeccompFilters } from './linux/seccomp.ts';
 import { Spawner } from './linux/spawner.ts';
@@ -207,7 +208,11 @@ function volumeUsers(containers: ContainerSet, volume: string): string[] {
 }
 
 function machineSubnets(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).flatMap(({ cidr }) => cidr ?? []));
+  const own = Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).flatMap(({ cidr }) => cidr ?? []),
+  );
+  // A bridge without containers is no interface that runs: only its route tells of it.
+  return [...own, ...routedSubnets()];
 }
 
 /** What containers may still need stays; the rest goes. */
