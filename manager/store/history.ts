@@ -1,14 +1,14 @@
-import type { Task } from '#proto/types/objects.ts';
 import { eventOf } from './apply/writer.ts';
 import { Words } from './tasks/names.ts';
+import { unpackId } from './tasks/packed-id.ts';
 import { type PackedTask, PackedTasks } from './tasks/packed-tasks.ts';
 import type { EventBatch, StoreEvent } from './view.ts';
 
 /** What one entry did. */
 interface Remembered {
   readonly version: number;
-  /** In the place of a task's event, its id. */
-  readonly events: readonly (StoreEvent | string)[];
+  /** In the place of a task's event, nothing. */
+  readonly events: readonly (StoreEvent | undefined)[];
   /** Of each of those tasks what it was, and what it became. */
   readonly tasks: PackedTasks | undefined;
 }
@@ -72,7 +72,7 @@ function packed({ version, events }: EventBatch, words: Words): Remembered {
       if (task === undefined) tasks.addNone(event.id);
       else tasks.addTask(task);
     }
-    return event.id;
+    return undefined;
   });
   tasks.trim();
   return { version, events: others, tasks };
@@ -80,11 +80,14 @@ function packed({ version, events }: EventBatch, words: Words): Remembered {
 
 function unpacked({ version, events, tasks }: Remembered): EventBatch {
   const each = tasks?.all();
-  const next = (): Task | undefined => tasks?.taskOf(each?.next().value as PackedTask) ?? undefined;
-  const whole = events.map((event) => {
-    if (typeof event !== 'string') return event;
-    const previous = next();
-    return eventOf('task', event, next(), previous);
-  });
+  const next = (): PackedTask => each?.next().value as PackedTask;
+  const whole = events.map((event) => event ?? taskEvent(tasks as PackedTasks, next));
   return { version, events: whole };
+}
+
+function taskEvent(tasks: PackedTasks, next: () => PackedTask): StoreEvent {
+  const was = next();
+  const previous = tasks.taskOf(was) ?? undefined;
+  const id = unpackId(was.id, 0);
+  return eventOf('task', id, tasks.taskOf(next()) ?? undefined, previous);
 }
