@@ -12,6 +12,7 @@ import { HostUpstreams, nameserversIn } from '#agent/net/dns/upstreams.ts';
 import { type Clock, systemClock } from '#proto/base/clock.ts';
 import { nullLog } from '#proto/base/log.ts';
 import { seededRandom } from '#proto/base/random.ts';
+import { freePort } from '#test/support/free-port.ts';
 
 const ADDRESS = '127.0.0.1';
 const UP = ['127.0.0.2', '127.0.0.3'];
@@ -60,7 +61,10 @@ async function open(port: number, asker: Asker | undefined): Promise<Resolver> {
   const timer: Clock['timer'] = (ms, fire) => systemClock.timer(60 * ms, fire);
   const forwarder = new Forwarder({ port }, { clock: { timer }, random: seededRandom(1) });
   const askerAt = (): Asker | undefined => asker;
-  return await Resolver.open({ address: ADDRESS, ports: [0] }, { askerAt, forwarder, log: nullLog });
+  return await Resolver.open(
+    { address: ADDRESS, ports: [await freePort()] },
+    { askerAt, forwarder, log: nullLog },
+  );
 }
 
 function askerOf(upstreams: readonly string[]): Asker {
@@ -90,7 +94,7 @@ async function ask(resolver: Resolver, name: string, transport: 'udp' | 'tcp' = 
 }
 
 test('names of ours are answered here, others by the one that is asked, by the same transport and with the same id', async (t) => {
-  using outside = await upstream(UP[0] as string, 0, 0, '192.0.2.7');
+  using outside = await upstream(UP[0] as string, await freePort(), 0, '192.0.2.7');
   await using resolver = await open(outside.port, askerOf([UP[0] as string]));
   for (const transport of ['udp', 'tcp'] as const) {
     t.is(await ask(resolver, 'web', transport), '5 NOERROR 10.0.1.200');
@@ -100,7 +104,7 @@ test('names of ours are answered here, others by the one that is asked, by the s
 
 test('a resolver that fails, refuses or is not there is passed over; only if all do, its failure is passed on', async (t) => {
   const [first = '', second = ''] = UP;
-  using failing = await upstream(first, 0, 2);
+  using failing = await upstream(first, await freePort(), 2);
   using good = await upstream(second, failing.port, 0, '192.0.2.8');
   await using both = await open(good.port, askerOf(['127.0.0.4', first, second]));
   t.is(await ask(both, 'example.com'), '5 NOERROR 192.0.2.8');
@@ -121,7 +125,10 @@ test('strangers are refused', async (t) => {
 test('a port that is taken is passed over for the next', async (t) => {
   await using first = await open(9, askerOf([]));
   const modules = { askerAt: () => undefined, forwarder: { ask: async () => undefined }, log: nullLog };
-  await using second = await Resolver.open({ address: ADDRESS, ports: [first.port, 0] }, modules);
+  await using second = await Resolver.open(
+    { address: ADDRESS, ports: [first.port, await freePort()] },
+    modules,
+  );
   t.not(second.port, first.port);
   t.is(await ask(first, 'web'), '5 NOERROR 10.0.1.200');
   await t.throwsAsync(Resolver.open({ address: ADDRESS, ports: [first.port] }, modules), {
