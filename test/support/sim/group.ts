@@ -110,8 +110,9 @@ export class SimGroup {
     manager.end(power);
   }
 
+  /** Unless it runs, or was removed and has forgotten who it was. */
   restart(manager: SimManager): void {
-    if (manager.life !== undefined) return;
+    if (manager.life !== undefined || (manager.isStranger && manager.raftId === 0)) return;
     this.note(`weather: ${manager.name} starts`);
     void manager.start();
   }

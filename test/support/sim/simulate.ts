@@ -202,8 +202,7 @@ class History {
   /** Those that were removed, and run on or come back, disturb nobody. */
   async #stayQuiet(): Promise<void> {
     const group = this.#group;
-    for (const stranger of group.strangers)
-      if (stranger.raftId !== 0 && this.#random.next() < 0.5) group.restart(stranger);
+    for (const stranger of group.strangers) if (this.#random.next() < 0.5) group.restart(stranger);
     await group.time.run(group.time.nowMs + QUIET_AFTER_MS);
     const before = group.leader();
     const term = before?.term;
