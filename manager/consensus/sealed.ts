@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { assert } from '#proto/base/assert.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { KeyRing } from './keys.ts';
+import { release } from './release.ts';
 
 /*
  * The form of every file of consensus: one block of header, then records, each checksummed and encrypted.
@@ -150,7 +151,9 @@ export class Sealer {
     into.writeUInt32LE(0, at + 28);
     const cipher = createCipheriv('aes-256-gcm', this.#key, this.#nonceOf(label.sequence));
     cipher.setAAD(into.subarray(at, at + 24));
-    into.set(cipher.update(content), at + RECORD_HEADER_BYTES);
+    const encrypted = cipher.update(content);
+    into.set(encrypted, at + RECORD_HEADER_BYTES);
+    release(encrypted);
     cipher.final();
     into.set(cipher.getAuthTag(), at + 32);
     into.fill(0, at + RECORD_HEADER_BYTES + content.length, end);

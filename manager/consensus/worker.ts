@@ -9,6 +9,7 @@ import { Core } from './core.ts';
 import { machineDisk } from './disk.ts';
 import { LineTransport } from './line-transport.ts';
 import { type CorePort, failureOf, type ToCore } from './protocol.ts';
+import { release } from './release.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts';
 import { ForwardedMetrics, forwardedLog } from './worker-telemetry.ts';
 
@@ -32,7 +33,12 @@ const closing = new AsyncDisposableStack();
 
 const corePort: CorePort = {
   post: (message, handOver) => port.postMessage(message, handOver === undefined ? [] : [...handOver]),
-  onMessage: (receive) => void port.on('message', (message: ToCore) => receive(message)),
+  onMessage: (receive) =>
+    void port.on('message', (message: ToCore) => {
+      receive(message);
+      // It came from another thread, and is written now.
+      if (message.kind === 'snapshot-piece') release(message.piece);
+    }),
 };
 
 parent.on('message', (message: ToWorker) => {
