@@ -63,7 +63,9 @@ export function sandboxFragment(context: PlanContext, locals: Locals, sandbox: S
     if (attachment.overlay !== undefined && router !== undefined)
       addOverlay(add, context, id, router, attachment);
     else if (local?.driver === 'macvlan')
-      add(id, { items: macvlanItems(local, attachment, `${context.netnsDir}/${id}`) });
+      add(id, {
+        items: macvlanItems(local, attachment, { netns: `${context.netnsDir}/${id}`, containerId: id }),
+      });
     else if (attachment.overlay === undefined && local?.subnet !== undefined)
       addBridge(add, context, id, local, attachment, exit === undefined && way?.resolver === attachment);
   }

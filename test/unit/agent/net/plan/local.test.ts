@@ -133,9 +133,11 @@ test('macvlan: the container’s device is on one of the node, and nothing of it
   };
   const plan = makePlan(inputOf(undefined, [record as SandboxRecord], [DEVICES]));
   const inside = commandsOf(plan, idOf('c'));
-  const create = /^link add link lan0 name eth0 address 02:\S+ netns \S+\/c{64} type macvlan mode bridge$/;
+  const create =
+    /^link add link lan0 name vc{10}-0 address 02:\S+ netns \S+\/c{64} type macvlan mode bridge$/;
   t.true(inside.some((text) => create.test(text)));
-  t.true(inside.includes('link set dev eth0 mtu 1400 group 0 up'));
+  const named = inside.indexOf('link set dev vcccccccccc-0 name eth0');
+  t.true(named >= 0 && named < inside.indexOf('link set dev eth0 mtu 1400 group 0 up'));
   t.true(inside.includes('route replace default via 172.18.0.1 dev eth0 table main'));
   t.false(inside.some((text) => text.includes('127.0.0.11')));
   const sandbox = plan.fragments.get(`sandbox:${idOf('c')}`)?.get('node');
