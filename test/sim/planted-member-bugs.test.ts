@@ -4,6 +4,7 @@ import { findOut } from '../support/sim/find-out.ts';
 import {
   COMES_BACK_AS_BEFORE,
   DROPS_WHAT_IS_NOT_COMMITTED,
+  HANDS_OVER_WITH_A_LEASE,
   NEVER_HANDS_OVER,
   REMOVED_ARE_HEARD,
   SAYS_NOTHING_WHEN_FULL,
@@ -41,6 +42,11 @@ const PLANTED = [
     what: 'a manager that was removed and is listened to, by the leader that it unseats',
     opts: { bug: REMOVED_ARE_HEARD, troubles: ['lost members'], members: 5 },
     sign: /^quiet/,
+  },
+  {
+    what: 'a leader that rests on its lease while another takes over, by a read that misses a write',
+    opts: { bug: HANDS_OVER_WITH_A_LEASE, leaseReads: true, troubles: ['others'], members: 3 },
+    sign: /^linearizability/,
   },
   {
     what: 'a leader that is stopped and hands over to nobody',

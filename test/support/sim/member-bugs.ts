@@ -31,6 +31,30 @@ export const REMOVED_ARE_HEARD: Bug = {
   },
 };
 
+const HEARTBEATS_A_HANDOVER = 60;
+const UNHEARD_A_HANDOVER = 40;
+
+/** Whoever leads asks another to take over now and then, then hears nobody for a while, and rests on its lease. */
+export const HANDS_OVER_WITH_A_LEASE: Bug = {
+  transport(transport, events) {
+    let heartbeats = 0;
+    let unheard = 0;
+    const received = events.received.bind(events);
+    events.received = (messages) => {
+      if (unheard > 0) unheard -= 1;
+      else received(messages);
+    };
+    return sendingOther(transport, (message) => {
+      if (message.type !== MessageType.Heartbeat) return message;
+      heartbeats += 1;
+      if (heartbeats % HEARTBEATS_A_HANDOVER !== 0) return message;
+      unheard = UNHEARD_A_HANDOVER;
+      const { to, from, term } = message;
+      return { type: MessageType.TimeoutNow, to, from, term };
+    });
+  },
+};
+
 /** The next leader is never told that it is. */
 export const NEVER_HANDS_OVER: Bug = {
   transport: (transport) => ({
