@@ -2,6 +2,7 @@ import { ShoalError } from '#proto/base/errors.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { KeyRing } from './keys.ts';
+import { release } from './release.ts';
 import {
   alignUp,
   BLOCK_BYTES,
@@ -313,6 +314,8 @@ export class SnapshotReader {
       throw damaged(`${SNAPSHOT.name} ${this.#path} is damaged at byte ${this.#at}`);
     this.#sequence += 1;
     this.#at += record.end;
-    return { content: this.#sealer.open(whole, record), last: record.last };
+    const content = this.#sealer.open(whole, record);
+    release(bytes);
+    return { content, last: record.last };
   }
 }
