@@ -1,6 +1,8 @@
 import test from 'ava';
 import { seededRandom } from '#proto/base/random.ts';
+import { Book } from '../support/sim/book.ts';
 import { readArgs, replayCommand } from '../support/sim/main-args.ts';
+import { registerModel } from '../support/sim/models.ts';
 import { ProcessDisk } from '../support/sim/process-disk.ts';
 import { type Owner, SimTime, SkewedClock } from '../support/sim/time.ts';
 import { Truth } from '../support/sim/truth.ts';
@@ -118,4 +120,19 @@ test('command: a history that failed is run again by its seed, and what is not u
   t.is(replayCommand({ seed: 17, members: 5 }), 'npm run sim -- --seed 17 --members 5');
   t.throws(() => readArgs(['--members', '4'], 2), { message: '--members is one of 3, 5, 7' });
   t.throws(() => readArgs(['--seeds', 'x'], 2), { message: '--seeds is a whole number above 0' });
+});
+
+test('book: an object that begins anew is held against what it began with, and what was wrong before stays wrong', (t) => {
+  const history = (begins: boolean, seenBefore: number): string | undefined => {
+    const book = new Book();
+    const page = book.page('r', registerModel<number>());
+    page.call({ kind: 'write', value: 1 }).returned({});
+    page.call({ kind: 'read' }).returned({ value: seenBefore });
+    if (begins) page.restart('r', null);
+    page.call({ kind: 'read' }).returned({ value: null });
+    return book.check()?.split(':')[0];
+  };
+  t.is(history(true, 1), undefined);
+  t.is(history(false, 1), 'linearizability');
+  t.is(history(true, 2), 'linearizability');
 });
