@@ -30,6 +30,11 @@ const SHOALD = join(import.meta.dirname, '../../deploy/bin/shoald');
 const STOP_MS_MAX = 60_000;
 const POLL_MS = 20;
 
+/** A name for a daemon that two runs at the same moment do not share; `prefix`: up to three letters. */
+export function ofThisProcess(prefix: string): string {
+  return `${prefix}${process.pid.toString(36)}`;
+}
+
 /** One real daemon in no swarm, with a network namespace, folders, a socket and a control group of its own. */
 export class LoneDaemon {
   readonly folder: string;

@@ -1,7 +1,7 @@
 import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { LoneDaemon } from '#test/support/lone-daemon.ts';
+import { LoneDaemon, ofThisProcess } from '#test/support/lone-daemon.ts';
 import { waitFor } from '#test/support/wait-for.ts';
 import { IMAGE, imageRoot, importImage, OBEDIENT } from '../../../bench/engines/image.ts';
 import { processesNaming } from '../../../bench/engines/leftovers.ts';
@@ -12,7 +12,7 @@ test('a command whose daemon is killed before it has begun keeps its container f
   t.timeout(MS_MAX);
   const signal = AbortSignal.timeout(MS_MAX);
   await using stack = new AsyncDisposableStack();
-  const daemon = new LoneDaemon('killx');
+  const daemon = new LoneDaemon(ofThisProcess('kx'));
   stack.defer(() => daemon.down());
   await daemon.up(signal);
   await importImage(daemon.client, await imageRoot());

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { EngineClient } from '#deploy/cli/engine-client.ts';
 import { run } from '#deploy/local/run.ts';
 import { randomInt, seededRandom } from '#proto/base/random.ts';
-import { LoneDaemon } from '#test/support/lone-daemon.ts';
+import { LoneDaemon, ofThisProcess } from '#test/support/lone-daemon.ts';
 import { SmallRegistry } from '#test/support/small-registry.ts';
 import { waitFor } from '#test/support/wait-for.ts';
 import { IMAGE, imageRoot, importImage } from '../../../bench/engines/image.ts';
@@ -23,7 +23,7 @@ test('killed in the middle of anything, the next daemon knows every container tr
   t.timeout(MS_MAX);
   const signal = AbortSignal.timeout(MS_MAX);
   await using stack = new AsyncDisposableStack();
-  const daemon = new LoneDaemon('killc');
+  const daemon = new LoneDaemon(ofThisProcess('kc'));
   stack.defer(() => daemon.down());
   await daemon.up(signal, (host) => ['--insecure-registry', `${host}/32`]);
   const root = await imageRoot();

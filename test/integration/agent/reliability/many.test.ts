@@ -1,5 +1,5 @@
 import test from 'ava';
-import { LoneDaemon } from '#test/support/lone-daemon.ts';
+import { LoneDaemon, ofThisProcess } from '#test/support/lone-daemon.ts';
 import { waitFor } from '#test/support/wait-for.ts';
 import { Containers } from '../../../bench/engines/containers.ts';
 import { imageRoot, importImage } from '../../../bench/engines/image.ts';
@@ -14,7 +14,7 @@ const MS_MAX = 100_000 * TIMES + 300_000;
 test('many containers at once, again and again, leave nothing behind', async (t) => {
   t.timeout(MS_MAX);
   const signal = AbortSignal.timeout(MS_MAX);
-  const daemon = new LoneDaemon('manyc');
+  const daemon = new LoneDaemon(ofThisProcess('mc'));
   try {
     await daemon.up(signal);
     await importImage(daemon.client, await imageRoot());
