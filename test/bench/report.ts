@@ -33,7 +33,7 @@ function lineOf(name: string, bench: Bench, figure: Figure, { ours, theirs }: Me
     unit: figure.unit,
     peer: figure.peer ?? bench.peer.name,
     peerValue: rounded(peerValue),
-    ratio: rounded(value / peerValue),
+    ratio: value === peerValue ? 1 : rounded(value / peerValue),
     runs: Math.min(ours.length, theirs.length),
   };
 }

@@ -25,7 +25,12 @@ export type FromMember =
   | { readonly say: 'started' }
   | { readonly say: 'leads'; readonly leading: boolean; readonly voters: number }
   | { readonly say: 'added'; readonly raftId: number; readonly members: readonly Member[] }
-  | { readonly say: 'status'; readonly commitIndex: number; readonly appliedIndex: number }
+  | {
+      readonly say: 'status';
+      readonly term: number;
+      readonly commitIndex: number;
+      readonly appliedIndex: number;
+    }
   | { readonly say: 'loaded'; readonly load: Load }
   | { readonly say: 'failed'; readonly message: string };
 

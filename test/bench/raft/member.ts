@@ -57,8 +57,8 @@ async function carryOut(message: ToMember): Promise<void> {
       return say({ say: 'added', raftId, members: consensus.members() });
     }
     case 'status': {
-      const { commitIndex, appliedIndex } = await consensus.status();
-      return say({ say: 'status', commitIndex, appliedIndex });
+      const { term, commitIndex, appliedIndex } = await consensus.status();
+      return say({ say: 'status', term, commitIndex, appliedIndex });
     }
     case 'load':
       return say({ say: 'loaded', load: await load(message.writers, message.bytes, message.ms) });

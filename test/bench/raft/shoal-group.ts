@@ -72,6 +72,11 @@ export class ShoalGroup implements Group {
     return own.appliedIndex >= leader.commitIndex && leader.commitIndex > 0;
   }
 
+  /** The leader's term. */
+  async term(): Promise<number> {
+    return (await this.#member(await this.leader()).ask({ do: 'status' }, 'status')).term;
+  }
+
   /** Writers within the leader's own process. */
   async load(writers: number, bytes: number, ms: number): Promise<Load> {
     const leader = this.#member(await this.leader());
