@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { attachUpgrade } from '#agent/api/attach-socket.ts';
-import { giveBackMemory } from '#agent/core/linux/memory.ts';
 import { systemClock } from '#proto/base/clock.ts';
 import { ShoalError } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
@@ -13,9 +12,9 @@ import { lockDataRoot } from './data-root-lock.ts';
 import type { DaemonOpts } from './flags.ts';
 import { openLog } from './log.ts';
 import { openMachine } from './machine.ts';
+import { keepMemorySmall } from './memory.ts';
 import type { MetricsRegistry } from './metrics.ts';
 import { PeersSwitch } from './peers-switch.ts';
-import { collectGarbage, cpuMsOfProcess, giveBackWhenResting } from './resting.ts';
 import { SwarmPart } from './swarm-part.ts';
 import { remapped } from './userns-remap.ts';
 
@@ -53,9 +52,7 @@ async function startNode(
   const listen = opts.hosts.map((host) => listenOf(host, opts));
   stack.use(await serveApi({ listen, routes, upgrade: attachUpgrade(machine) }, { log }));
   await maybeServeDashboard(opts, metrics, swarm, stack);
-  stack.use(
-    giveBackWhenResting({ clock: systemClock, cpuMs: cpuMsOfProcess, giveBack: () => giveBack(log) }),
-  );
+  stack.use(keepMemorySmall(log));
   return stack.move();
 }
 
@@ -66,15 +63,6 @@ function metricsWhenAsked(): () => Promise<MetricsRegistry> {
     opened ??= import('./metrics.ts').then(({ openMetrics }) => openMetrics());
     return opened;
   };
-}
-
-function giveBack(log: Log): void {
-  try {
-    collectGarbage();
-    giveBackMemory();
-  } catch (error) {
-    log.warn('memory could not be given back', { err: error });
-  }
 }
 
 async function maybeServeDashboard(

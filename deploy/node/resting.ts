@@ -6,6 +6,8 @@ export interface RestingModules {
   readonly cpuMs: () => number;
   /** Called when the process rests: gives back what it does not need for that. */
   readonly giveBack: () => void;
+  /** Called now and then while the process works: gives back what the allocator holds and nobody uses. */
+  readonly trim: () => void;
 }
 
 const LOOK_MS = 4_000;
@@ -13,17 +15,27 @@ const LOOK_MS = 4_000;
 const REST_CPU_MS_MAX = 200;
 /** So much work is worth another clean-up. */
 const WORK_CPU_MS_MIN = 1_000;
+/** After so much work, what was freed in small pieces is worth giving back, though there is no rest. */
+const TRIM_CPU_MS_MIN = 5_000;
 
-/** Has memory given back when the daemon rests after its start, and again when it rests after it has worked. */
-export function giveBackWhenResting({ clock, cpuMs, giveBack }: RestingModules): Disposable {
+/**
+ * Has memory given back when the daemon rests after its start, and again when it rests after it has worked; a little of it
+ * while it works and never rests.
+ */
+export function giveBackWhenResting({ clock, cpuMs, giveBack, trim }: RestingModules): Disposable {
   let sinceMs = Number.NEGATIVE_INFINITY;
   let lastMs = cpuMs();
+  let trimmedMs = lastMs;
   const look = (): void => {
     const nowMs = cpuMs();
     const rests = nowMs - lastMs < REST_CPU_MS_MAX;
     if (rests && nowMs - sinceMs >= WORK_CPU_MS_MIN) {
       giveBack();
       sinceMs = cpuMs();
+      trimmedMs = sinceMs;
+    } else if (!rests && nowMs - trimmedMs >= TRIM_CPU_MS_MIN) {
+      trim();
+      trimmedMs = nowMs;
     }
     lastMs = cpuMs();
     cancel = clock.timer(LOOK_MS, look);

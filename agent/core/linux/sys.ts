@@ -458,3 +458,8 @@ export function dropPages(start: number, bytes: number): void {
 export function trimAllocator(): void {
   memory().mallocTrim(0);
 }
+
+/** The same off the event loop, which waits for it only where it allocates meanwhile; some time later it is done. */
+export function trimAllocatorAside(): void {
+  memory().mallocTrim.async(0, () => undefined);
+}

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { keepMemorySmall } from '#deploy/node/memory.ts';
 import type { Consensus, StateMachine } from '#manager/consensus/consensus.ts';
 import { type ConsensusOpts, startConsensus } from '#manager/consensus/host.ts';
 import { StoreMachine } from '#manager/store/machine.ts';
@@ -62,6 +63,7 @@ async function answer(question: Question): Promise<Partial<Answer>> {
 }
 
 async function open(opts: ConsensusOpts, identity: TlsIdentity): Promise<void> {
+  keepMemorySmall(nullLog);
   const consensus = await startConsensus(opts, {
     identity: new HeldIdentity(identity),
     stateMachine: watched,
