@@ -39,12 +39,26 @@ class Words implements StateMachine {
   }
 }
 
+/** How long what reads us is given to make room. */
+const FULL_PIPE_MS = 1;
+
 const words = new Words();
 let consensus: Consensus | undefined;
 
-/** A line that has left this process when the call returns. */
+/** A line that has left this process when the call returns, however long: what reads it may be slow. */
 function say(what: string, value: unknown): void {
-  writeSync(1, `${what} ${JSON.stringify(value)}\n`);
+  const line = Buffer.from(`${what} ${JSON.stringify(value)}\n`);
+  for (let at = 0; at < line.length; ) at += writeSome(line.subarray(at));
+}
+
+function writeSome(bytes: Buffer): number {
+  try {
+    return writeSync(1, bytes);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    stall(FULL_PIPE_MS);
+    return 0;
+  }
 }
 
 async function carryOut(command: Command): Promise<void> {
