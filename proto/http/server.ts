@@ -96,7 +96,7 @@ function listening(server: Server, listen: Listen): Promise<string> {
     mkdirSync(dirname(listen.path), { recursive: true });
     const mask = process.umask(0o117);
     server.listen(listen.path, () => {
-      giveToDockerGroup(listen.path);
+      letDockerGroupUse(listen.path);
       resolve(listen.path);
     });
     process.umask(mask);
@@ -107,7 +107,7 @@ function removeStaleSocket(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path);
 }
 
-function giveToDockerGroup(path: string): void {
+function letDockerGroupUse(path: string): void {
   chmodSync(path, 0o660);
   const gid = /^docker:[^:]*:(\d+):/m.exec(readFileSync('/etc/group', 'utf8'))?.[1];
   if (gid !== undefined && process.getuid?.() === 0) chownSync(path, 0, Number(gid));
