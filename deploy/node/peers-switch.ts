@@ -1,13 +1,5 @@
-import type {
-  ContentPeers,
-  FetchTurn,
-  PeerContent,
-  PeerReadOpts,
-  ResolvedImage,
-} from '#agent/core/engine.ts';
-
-/** Nobody waits for what this node fetches. */
-const ALONE: FetchTurn = { moved: () => undefined, failed: () => undefined };
+import type { ContentPeers, PeerContent, PeerReadOpts, ResolvedImage } from '#agent/core/engine.ts';
+import { NO_TURN } from '#agent/core/image/turns.ts';
 
 /** Other nodes as a source of images: nobody while this node is alone, the swarm's while it is in one. */
 export class PeersSwitch implements ContentPeers {
@@ -22,6 +14,6 @@ export class PeersSwitch implements ContentPeers {
   }
 
   async read(digest: string, offset: number, opts?: PeerReadOpts): Promise<PeerContent> {
-    return (await this.#peers?.read(digest, offset, opts)) ?? { turn: ALONE };
+    return (await this.#peers?.read(digest, offset, opts)) ?? { turn: NO_TURN };
   }
 }

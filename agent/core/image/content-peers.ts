@@ -8,7 +8,7 @@ import type {
   PeerReadOpts,
   ResolvedImage,
 } from '../engine.ts';
-import { Keepers, NO_TURN, type Peer } from './keepers.ts';
+import { Keepers, type Peer } from './keepers.ts';
 import {
   type Asked,
   begun,
@@ -22,7 +22,7 @@ import {
   type Want,
 } from './offers.ts';
 import { striped } from './striped.ts';
-import type { Turns } from './turns.ts';
+import { NO_TURN, type Turns } from './turns.ts';
 
 export interface ContentPeersModules {
   readonly dialer: RpcDialer;

@@ -3,7 +3,7 @@ import type { Clock } from '#proto/base/clock.ts';
 import type { RpcDialer } from '#proto/rpc/types.ts';
 import type { FetchTurn } from '../engine.ts';
 import type { Digest } from './digest.ts';
-import { TURN_MS, type TurnAnswer, type Turns } from './turns.ts';
+import { NO_TURN, TURN_MS, type TurnAnswer, type Turns } from './turns.ts';
 
 /** Another node of the cluster, and where it gives image content. */
 export interface Peer {
@@ -31,9 +31,6 @@ const RENEW_MS = TURN_MS / 4;
 
 /** A node that may fetch a blob from a registry, or the nodes that do. */
 export type Granted = { readonly turn: FetchTurn } | { readonly fetching: readonly string[] };
-
-/** For who waits no longer: nobody is told. */
-export const NO_TURN: FetchTurn = { moved: () => undefined, failed: () => undefined };
 
 type Keeper = (failed: boolean, signal?: AbortSignal) => Promise<TurnAnswer>;
 

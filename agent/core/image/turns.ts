@@ -1,5 +1,9 @@
 import type { Clock } from '#proto/base/clock.ts';
+import type { FetchTurn } from '../engine.ts';
 import type { Digest } from './digest.ts';
+
+/** Of a fetch for which nobody waits: nobody is told. */
+export const NO_TURN: FetchTurn = { moved: () => undefined, failed: () => undefined };
 
 /** A turn that nobody has asked for again ends by itself: its node is gone, or its registry gives nothing. */
 export const TURN_MS = 10_000;
