@@ -6,7 +6,8 @@ import type { IdentitySource } from '#proto/rpc/types.ts';
 import type { Consensus, RotatesKey, StateMachine } from './consensus.ts';
 import { Face } from './face.ts';
 import { type ConsensusLimits, DEFAULT_LIMITS, type SelfOpts, type StartOpts } from './opts.ts';
-import type { HostPort, ToHost } from './protocol.ts';
+import type { HostPort } from './protocol.ts';
+import { paced } from './turns.ts';
 import type { FromWorker, ListenOpts, ToWorker, WorkerStart } from './worker-protocol.ts';
 import { receiveTelemetry } from './worker-telemetry.ts';
 
@@ -105,29 +106,5 @@ function hostPort(port: MessagePort): HostPort {
   return {
     post: (message, handOver) => port.postMessage(message, handOver === undefined ? [] : [...handOver]),
     onMessage: (receive) => void port.on('message', paced(receive)),
-  };
-}
-
-/**
- * Messages in their order, but after each that brings entries to apply the loop turns: otherwise all that are there, and
- * those that come meanwhile, would be handed over in one turn, and nobody else would get theirs.
- */
-function paced(receive: (message: ToHost) => void): (message: ToHost) => void {
-  const waiting: ToHost[] = [];
-  let isPausing = false;
-  const take = (message: ToHost): void => {
-    if (message.kind === 'committed') {
-      isPausing = true;
-      setImmediate(goOn);
-    }
-    receive(message);
-  };
-  const goOn = (): void => {
-    isPausing = false;
-    while (!isPausing && waiting.length > 0) take(waiting.shift() as ToHost);
-  };
-  return (message) => {
-    if (isPausing) waiting.push(message);
-    else take(message);
   };
 }
