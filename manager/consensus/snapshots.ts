@@ -14,6 +14,7 @@ import {
   RECORD_HEADER_BYTES,
   type RecordLabel,
   Sealer,
+  WRONG_KEY,
 } from './sealed.ts';
 import { decodeSnapshotInfo, encodeSnapshotInfo, type SnapshotInfo } from './wire.ts';
 
@@ -68,9 +69,7 @@ export class Snapshots {
       if (name.endsWith(TEMPORARY)) modules.disk.remove(`${opts.directory}/${name}`);
     const newest = this.#paths().at(-1);
     if (newest === undefined) return;
-    const reader = new SnapshotReader(newest, modules);
-    this.#latest = reader.info;
-    reader.close();
+    this.#latest = ownInfo(newest, modules);
   }
 
   /** The newest whole snapshot. */
@@ -317,5 +316,22 @@ export class SnapshotReader {
     const content = this.#sealer.open(whole, record);
     release(bytes);
     return { content, last: record.last };
+  }
+}
+
+/** The keys may be right, and the file another manager's all the same. */
+function ownInfo(path: string, modules: SnapshotsModules): SnapshotInfo {
+  try {
+    const reader = new SnapshotReader(path, modules);
+    reader.close();
+    return reader.info;
+  } catch (error) {
+    if (!(error instanceof ShoalError && error.message.startsWith(WRONG_KEY))) throw error;
+    throw new ShoalError(
+      'FAILED_PRECONDITION',
+      `${SNAPSHOT.name} ${path} is not this manager's, or keys.json is not: ${WRONG_KEY}. Nothing was changed. ` +
+        'Put back the file that belongs to this manager',
+      { cause: error },
+    );
   }
 }

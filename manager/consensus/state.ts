@@ -8,7 +8,7 @@ import { LogStorage } from './log-storage.ts';
 import { NO_MEMBERSHIP, type Peer } from './membership.ts';
 import type { CoreModules, CoreOpts, StartOpts } from './opts.ts';
 import { damaged } from './sealed.ts';
-import { Snapshots } from './snapshots.ts';
+import { Snapshots, snapshotPaths } from './snapshots.ts';
 import { Wal } from './wal.ts';
 import { type LogContent, readWal } from './wal-read.ts';
 import { type SnapshotInfo, snapshotOf } from './wire.ts';
@@ -33,12 +33,15 @@ export function snapshotDirectory(stateDir: string): string {
   return `${stateDir}/snapshots`;
 }
 
-/** Whether a manager's Raft state is there, so that it restarts rather than joins. Throws when it is damaged. */
+/**
+ * Whether a manager's Raft state is there, or a part of it, so that it restarts rather than joins. Throws when it is
+ * damaged, or can't be read for want of its keys.
+ */
 export function hasRaftState(disk: Disk, stateDir: string, lock?: Uint8Array): boolean {
-  disk.makeDirectory(logDirectory(stateDir));
-  if (!hasKeys(disk, stateDir)) return false;
+  if (!holdsState(disk, stateDir) && !hasKeys(disk, stateDir)) return false;
   const modules = { disk, keys: loadKeys(disk, stateDir, lock) };
-  return readWal(logDirectory(stateDir), modules).content.identity !== undefined;
+  const { identity } = readWal(logDirectory(stateDir), modules).content;
+  return identity !== undefined || snapshotPaths(disk, snapshotDirectory(stateDir)).length > 0;
 }
 
 /** Opens a member's state, or makes it. Throws FAILED_PRECONDITION when it is damaged or another's, CONFLICT, NOT_FOUND. */
@@ -55,6 +58,7 @@ export function openState(
   disk.makeDirectory(logDirectory(opts.stateDir));
   const found = readWal(logDirectory(opts.stateDir), { disk, keys }).content;
   const identity = checkIdentity(opts, wanted, found, snapshots.latest !== undefined);
+  refuseLoss(found, snapshots.latest?.index ?? 0);
   const self: Peer = { ...opts.self, raftId: identity.raftId };
   const walOpts = {
     directory: logDirectory(opts.stateDir),
@@ -125,14 +129,9 @@ interface Restored {
  * emptied for it when the machine stopped (Raft paper, section 7): that is done now.
  */
 function reconcile(content: LogContent, snapshot: SnapshotInfo | undefined, wal: Wal): Restored[] {
-  const { entries, restart, hardState } = content;
+  const { entries, hardState } = content;
   const { index: base, term: baseTerm } = snapshot ?? { index: 0, term: 0 };
-  if (restart !== undefined && restart.index > base)
-    throw damaged(
-      `the log goes on behind a snapshot at index ${restart.index}, and that snapshot is missing`,
-    );
-  const firstIndex = entries[0]?.index ?? (restart?.index ?? 0) + 1;
-  if (firstIndex > base + 1) throw damaged(`entries ${base + 1} to ${firstIndex - 1} of the log are missing`);
+  const firstIndex = firstIndexOf(content);
   const lastIndex = firstIndex + entries.length - 1;
   const there = entries[base - firstIndex];
   const differs = lastIndex < base || (there !== undefined && there.term !== baseTerm);
@@ -146,6 +145,22 @@ function reconcile(content: LogContent, snapshot: SnapshotInfo | undefined, wal:
   const emptied = { term, vote: term === hardState.term ? hardState.vote : 0, commit: base };
   wal.append({ restart: { index: base, term: baseTerm }, hardState: emptied, entries: [] });
   return [{ hardState: emptied, entries: [] }];
+}
+
+/** A log that does not go on where the newest snapshot ends: one that was confirmed is missing. Nothing is written before. */
+function refuseLoss(content: LogContent, snapshotIndex: number): void {
+  const { entries, restart, committedIndex } = content;
+  // One without entries was emptied for all that it calls committed.
+  const behind = Math.max(restart?.index ?? 0, entries.length === 0 ? committedIndex : 0);
+  if (behind > snapshotIndex)
+    throw damaged(`the log goes on behind a snapshot at index ${behind}, and that snapshot is missing`);
+  const first = firstIndexOf(content);
+  if (first > snapshotIndex + 1)
+    throw damaged(`entries ${snapshotIndex + 1} to ${first - 1} of the log are missing`);
+}
+
+function firstIndexOf({ entries, restart }: LogContent): number {
+  return entries[0]?.index ?? (restart?.index ?? 0) + 1;
 }
 
 /** The first thing a new member writes: who it is, and when it is the first of all, that it is one. */

@@ -53,6 +53,9 @@ class LogScan {
   readonly #snapshotIndex: number;
   /** The last entry that the log is known to hold, counting what a snapshot stands for. */
   #lastIndex: number;
+  /** What it says is committed, and whether it holds entries at all. */
+  #committedIndex = 0;
+  #hasEntries = false;
 
   constructor(snapshotIndex: number) {
     this.#snapshotIndex = snapshotIndex;
@@ -107,6 +110,10 @@ class LogScan {
       return [{ path: file.path, state: 'torn', detail }];
     }
     if (found > 0) return [];
+    if (until === undefined && !this.#hasEntries && this.#committedIndex > this.#snapshotIndex) {
+      const what = `no entries, and the snapshot at index ${this.#committedIndex} that it goes on behind is missing`;
+      return [damage(file, undefined, what)];
+    }
     const detail = `${entries} entries, ${at} of ${file.bytes.length} bytes used`;
     return [{ path: file.path, state: 'whole', detail }];
   }
@@ -122,7 +129,9 @@ class LogScan {
           );
         this.#lastIndex = item.index;
       }
+      if (item.kind === 'hard-state') this.#committedIndex = item.hardState.commit;
       if (item.kind !== 'entry') continue;
+      this.#hasEntries = true;
       const { index } = item.entry;
       if (index > this.#lastIndex + 1) {
         findings.push(

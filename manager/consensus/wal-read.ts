@@ -30,6 +30,8 @@ export interface SegmentFound {
 export interface LogContent {
   readonly identity: Identity | undefined;
   readonly hardState: HardState;
+  /** What it says is committed, though entries may be missing that far. */
+  readonly committedIndex: number;
   /** Consecutive; the first may have any index. */
   readonly entries: readonly Entry[];
   /** The snapshot that the log goes on behind, when it was last emptied for one. */
@@ -210,6 +212,7 @@ class Replay {
     return {
       identity: this.#identity,
       hardState: { ...this.#hardState, commit },
+      committedIndex: this.#hardState.commit,
       entries: this.#entries,
       restart: this.#restart,
     };

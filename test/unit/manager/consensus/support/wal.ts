@@ -82,6 +82,7 @@ export function texts(from: number, to: number, term = 1): string[] {
     entries: entries(from, to, term),
     identity: undefined,
     hardState: { term: 0, vote: 0, commit: 0 },
+    committedIndex: 0,
     restart: undefined,
   });
 }
