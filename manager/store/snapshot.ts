@@ -24,9 +24,9 @@ const LENGTH_BYTES = 4;
  * What is written or read before others get their turn: some milliseconds of work. Less would make it last longer on a
  * busy loop, and for so long what changes is remembered, and the log grows.
  */
-const SLICE_BYTES = 512 * 1024;
+const SLICE_BYTES = 128 * 1024;
 /** The same of what is written row by row. */
-const SLICE_RECORDS = 512;
+const SLICE_RECORDS = 256;
 /** No row is larger than the entry that wrote it, by far. */
 const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 
