@@ -51,7 +51,7 @@ export class TablesDraft extends TablesView implements Draft {
   readonly #atMs: number;
 
   constructor(tables: Tables, version: number, atMs: number) {
-    super(tables, version);
+    super(tables.keepAsked(), version);
     this.#atMs = atMs;
   }
 

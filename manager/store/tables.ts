@@ -155,6 +155,12 @@ export class Tables {
     });
   }
 
+  /** For planning, which asks for the same tasks again and again; see TaskRows.keepAsked. */
+  keepAsked(): this {
+    this.#tables.task.keepAsked();
+    return this;
+  }
+
   get clusters(): TableView<ClusterId, Cluster> {
     return this.#tables.cluster;
   }

@@ -1,6 +1,6 @@
 import type { ClusterId, NetworkId, NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Cluster, Network, Node, Revision, Service, Task } from '#proto/types/objects.ts';
-import type { TaskState } from '#proto/types/states.ts';
+import type { DesiredState, TaskState } from '#proto/types/states.ts';
 import type { Change, Expectation, TableName } from './changes.ts';
 
 /** One table at one moment. Rows are frozen; iteration is by id, ascending. */
@@ -17,17 +17,52 @@ export interface NamedTable<Id extends string, Row> extends TableView<Id, Row> {
   byName(name: string): Row | undefined;
 }
 
+/** What of a task can be seen without making an object of all of it. */
+export interface TaskGlance {
+  readonly serviceId: ServiceId;
+  readonly specVersion: number;
+  readonly slot: number;
+  readonly nodeId: NodeId | undefined;
+  readonly state: TaskState;
+  readonly desired: DesiredState;
+}
+
+/** So many tasks run this revision of their service. */
+export interface TaskRevision {
+  readonly serviceId: ServiceId;
+  readonly specVersion: number;
+  readonly tasks: number;
+}
+
+/**
+ * There may be a million tasks, and to make objects of all of them takes seconds: who asks for all() does so with pauses.
+ * Everything else here takes no longer than what it gives.
+ */
 export interface TaskTable extends TableView<TaskId, Task> {
   /** In order of (slot, id). */
   byService(serviceId: ServiceId): readonly Task[];
   byNode(nodeId: NodeId): readonly Task[];
+  /** Those whose id begins so, by id. */
+  startingWith(prefix: string): readonly Task[];
   /**
    * Tasks that are not where they are to be, by id: those on their way to Running, and those that run and were asked to
-   * stop. What somebody must look at again and again, out of however many there are.
+   * stop. What somebody must look at again and again, out of however many there are; only those in one state, where one
+   * is given.
    */
-  unsettled(): readonly Task[];
+  unsettled(state?: TaskState): readonly Task[];
   /** How many tasks there are in each state that some are in. */
   countByState(): ReadonlyMap<TaskState, number>;
+  /**
+   * Shows every task of a service, in order of (slot, id). What is shown is good for the moment only: the next task may be
+   * shown by the same object.
+   */
+  glance(serviceId: ServiceId, see: (task: TaskGlance) => void): void;
+  /** The revisions that tasks run, in no order. */
+  revisions(): Iterable<TaskRevision>;
+  /** The services that have tasks on a node. */
+  servicesOn(nodeId: NodeId): ReadonlySet<ServiceId>;
+  /** At least every node that some task is on. */
+  nodeIds(): ReadonlySet<NodeId>;
 }
 
 /**
@@ -87,7 +122,8 @@ export interface EventBatch {
 export interface Store {
   view(): StoreView;
   /**
-   * Proposes a transaction and resolves with the version it got once this manager has applied it.
+   * Proposes a transaction and resolves with the version it got once this manager has applied it. One that is larger than
+   * a log entry takes several, and smaller ones that were submitted later may be applied before it.
    * ShoalError OUT_OF_SEQUENCE: an expectation did not hold, nothing was changed. CONFLICT: a name is taken (see
    * Change), nothing was changed. INVALID_ARGUMENT: it can't be written, or is too large. UNAVAILABLE: this manager does
    * not lead, or lost the lead, or too many writes wait; nothing was changed. DEADLINE_EXCEEDED: not known yet whether

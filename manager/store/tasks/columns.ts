@@ -150,6 +150,10 @@ export class Columns {
   readonly compareSlots = (a: number, b: number): number =>
     this.service(a) - this.service(b) || this.slot(a) - this.slot(b) || this.compareIds(a, b);
 
+  /** By observed state, then id. */
+  readonly compareStates = (a: number, b: number): number =>
+    this.state(a) - this.state(b) || this.compareIds(a, b);
+
   /** By node, as its name is numbered, then id. */
   readonly comparePlaces = (a: number, b: number): number =>
     this.node(a) - this.node(b) || this.compareIds(a, b);

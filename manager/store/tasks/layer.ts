@@ -36,6 +36,8 @@ export class Layer {
   /** Numbers of tasks of revisions, as they were in the live table; and how many more there are here. */
   readonly #counts: Tree<string, number>;
   readonly #more: Tree<string, number>;
+  /** Services of which something is different here; undefined: of any of them. */
+  #services: ReadonlySet<ServiceId> | undefined;
 
   constructor(from?: Layer) {
     this.#rows = from ? from.#rows.copy() : new Tree<TaskId, Before>(compareTexts);
@@ -43,6 +45,7 @@ export class Layer {
     this.#places = from ? from.#places.copy() : new Tree(comparePlaces);
     this.#counts = from ? from.#counts.copy() : new Tree(compareTexts);
     this.#more = from ? from.#more.copy() : new Tree(compareTexts);
+    this.#services = from ? from.#services : new Set();
   }
 
   get isEmpty(): boolean {
@@ -52,6 +55,18 @@ export class Layer {
   /** The task here, null where there is none; undefined where the live table is right. */
   get(id: TaskId): Before | undefined {
     return this.#rows.get(id);
+  }
+
+  /** Whether any task of a service may be different here. */
+  touches(serviceId: ServiceId): boolean {
+    return this.#services?.has(serviceId) ?? true;
+  }
+
+  /** Keys of revisions of which there may be another number of tasks here. */
+  revisions(): string[] {
+    const keys: string[] = [];
+    for (const counts of [this.#counts, this.#more]) counts.forEach((_, key) => void keys.push(key));
+    return keys;
   }
 
   byService(serviceId: ServiceId): Task[] {
@@ -95,13 +110,15 @@ export class Layer {
   absorb({ tasks, counts }: Past): void {
     for (const packed of tasks.all()) {
       const id = unpackId(packed.id, 0) as TaskId;
-      if (this.#rows.get(id) === undefined) this.set(id, tasks.taskOf(packed));
+      if (this.#rows.get(id) === undefined) this.set(id, tasks.taskOf(packed), packed.row?.serviceId);
     }
     for (const [revision, count] of counts)
       if (this.#counts.get(revision) === undefined) this.#counts.set(revision, count);
   }
 
-  set(id: TaskId, task: Before): void {
+  /** `serviceId`: whose task it is or was, where that is known. */
+  set(id: TaskId, task: Before, serviceId: ServiceId | undefined): void {
+    this.#touch(serviceId);
     const known = this.#rows.get(id);
     if (known) {
       this.#slots.delete(known);
@@ -121,5 +138,11 @@ export class Layer {
   count({ serviceId, specVersion }: Task, by: number): void {
     const revision = revisionKey(serviceId, specVersion);
     this.#more.set(revision, (this.#more.get(revision) ?? 0) + by);
+  }
+
+  /** Copies share a set until one of them knows another service. */
+  #touch(serviceId: ServiceId | undefined): void {
+    if (serviceId === undefined) this.#services = undefined;
+    else if (!this.touches(serviceId)) this.#services = new Set(this.#services).add(serviceId);
   }
 }

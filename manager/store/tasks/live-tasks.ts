@@ -3,6 +3,7 @@ import { revisionKey } from '#proto/types/assignments.ts';
 import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Task, TaskStatus } from '#proto/types/objects.ts';
 import { type DesiredState, TaskState } from '#proto/types/states.ts';
+import type { TaskGlance } from '../view.ts';
 import { Columns, PROBE } from './columns.ts';
 import { Names, Words } from './names.ts';
 import { OrderedRows } from './ordered-rows.ts';
@@ -23,6 +24,16 @@ const PAST_ROWS_MAX = 1_000;
 /** Sorts before every id. */
 const FIRST_ID = '0'.repeat(25);
 
+type Seen = { -readonly [Key in keyof TaskGlance]: TaskGlance[Key] };
+
+const UNSEEN: Omit<TaskGlance, 'serviceId'> = {
+  specVersion: 0,
+  slot: 0,
+  nodeId: undefined,
+  state: TaskState.New,
+  desired: TaskState.Running,
+};
+
 /** See TaskTable.unsettled. */
 export function isUnsettled(state: number, desired: number): boolean {
   return state < TaskState.Running || (state === TaskState.Running && desired >= TaskState.Shutdown);
@@ -40,8 +51,8 @@ export class LiveTasks implements RowSource {
   readonly ids = new OrderedRows(this.columns.compareIds);
   readonly slots = new OrderedRows(this.columns.compareSlots);
   readonly places = new OrderedRows(this.columns.comparePlaces);
-  /** Rows that isUnsettled(), by id. */
-  readonly unsettled = new OrderedRows(this.columns.compareIds);
+  /** Rows that isUnsettled(), by state, then id. */
+  readonly unsettled = new OrderedRows(this.columns.compareStates);
   /** Tasks of each revision, by its key. */
   readonly #counts = new Map<string, number>();
   readonly #states = new Map<TaskState, number>();
@@ -87,9 +98,62 @@ export class LiveTasks implements RowSource {
     return this.places.from(PROBE, fits).map((row) => this.taskOf(row));
   }
 
-  allUnsettled(): Task[] {
+  /** By id; only those in one state, where one is given. */
+  allUnsettled(state?: TaskState): Task[] {
     this.#probe(FIRST_ID);
-    return this.unsettled.from(PROBE, () => true).map((row) => this.taskOf(row));
+    this.columns.setState(PROBE, state ?? 0);
+    const fits = (row: number): boolean => state === undefined || this.columns.state(row) === state;
+    const rows = this.unsettled.from(PROBE, fits);
+    if (state === undefined) rows.sort(this.columns.compareIds);
+    return rows.map((row) => this.taskOf(row));
+  }
+
+  /** Shows every task of a service, in order of (slot, id), by what its columns hold. */
+  glance(serviceId: ServiceId, see: (task: TaskGlance) => void): void {
+    const { columns } = this;
+    const service = this.services.numberOf(serviceId);
+    if (service === 0) return;
+    this.#probe(FIRST_ID);
+    columns.setService(PROBE, service);
+    columns.setSlot(PROBE, 0);
+    const glance: Seen = { ...UNSEEN, serviceId };
+    this.slots.forEachFrom(PROBE, (row) => {
+      if (columns.service(row) !== service) return false;
+      glance.specVersion = columns.specVersion(row);
+      glance.slot = columns.slot(row);
+      glance.nodeId = this.nodes.nameOf(columns.node(row));
+      glance.state = columns.state(row) as TaskState;
+      glance.desired = columns.desired(row) as DesiredState;
+      see(glance);
+      return true;
+    });
+  }
+
+  /** The services that have tasks on a node. */
+  servicesOn(nodeId: NodeId): Set<ServiceId> {
+    const node = this.nodes.numberOf(nodeId);
+    const services = new Set<ServiceId>();
+    if (node === 0) return services;
+    this.#probe(FIRST_ID);
+    this.columns.setNode(PROBE, node);
+    this.places.forEachFrom(PROBE, (row) => {
+      if (this.columns.node(row) !== node) return false;
+      services.add(this.services.nameOf(this.columns.service(row)) as ServiceId);
+      return true;
+    });
+    return services;
+  }
+
+  /** Tasks whose id begins so, by id. */
+  startingWith(prefix: string): Task[] {
+    if (!this.#probe(prefix.padEnd(FIRST_ID.length, '0'))) return [];
+    const fits = (row: number): boolean => this.columns.id(row).startsWith(prefix);
+    return this.ids.from(PROBE, fits).map((row) => this.taskOf(row, false));
+  }
+
+  /** The keys of the revisions that tasks run. */
+  revisions(): Iterable<string> {
+    return this.#counts.keys();
   }
 
   isUnsettled(row: number): boolean {
@@ -197,14 +261,16 @@ export class LiveTasks implements RowSource {
   }
 
   #setStates(row: number, { status, desired }: Task): void {
+    const state = this.columns.state(row) as TaskState;
     const before = this.isUnsettled(row);
-    this.countState(this.columns.state(row) as TaskState, -1);
+    const after = isUnsettled(status.state, desired);
+    const moves = before !== after || state !== status.state;
+    if (before && moves) this.unsettled.remove(row);
+    this.countState(state, -1);
     this.countState(status.state, 1);
     this.columns.setState(row, status.state);
     this.columns.setDesired(row, desired);
-    if (this.isUnsettled(row) === before) return;
-    if (before) this.unsettled.remove(row);
-    else this.unsettled.add(row);
+    if (after && moves) this.unsettled.add(row);
   }
 
   #setNode(row: number, nodeId: NodeId | undefined): void {

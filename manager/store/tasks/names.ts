@@ -15,6 +15,11 @@ export class Names<Name extends string> {
     return this.#texts[number];
   }
 
+  /** Those in use. */
+  all(): Iterable<Name> {
+    return this.#numbers.keys() as Iterable<Name>;
+  }
+
   /** Counts one more user of a name, and gives its number. */
   use(name: Name): number {
     const known = this.#numbers.get(name);

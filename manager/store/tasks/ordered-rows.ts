@@ -50,17 +50,22 @@ export class OrderedRows {
   /** Rows that are not before the probe, in order, as long as they fit, at most so many. */
   from(probe: number, fits: (row: number) => boolean, max = Number.POSITIVE_INFINITY): number[] {
     const found: number[] = [];
+    this.forEachFrom(probe, (row) => {
+      if (found.length >= max || !fits(row)) return false;
+      found.push(row);
+      return true;
+    });
+    return found;
+  }
+
+  /** Calls back with rows that are not before the probe, in order, until it says no more. */
+  forEachFrom(probe: number, use: (row: number) => boolean): void {
     let at = this.#leafFor(probe);
     let place = this.#placeIn(this.#leaves[at] as Leaf, probe);
     for (; at < this.#leaves.length; at++, place = 0) {
       const { rows, count } = this.#leaves[at] as Leaf;
-      for (; place < count; place++) {
-        const row = rows[place] as number;
-        if (found.length >= max || !fits(row)) return found;
-        found.push(row);
-      }
+      for (; place < count; place++) if (!use(rows[place] as number)) return;
     }
-    return found;
   }
 
   /** Takes over rows that are sorted already, in place of what it had. */

@@ -50,7 +50,8 @@ export class PageLoader {
     const byId = new Uint32Array(this.#rows).map((_, at) => this.#firstRow + at);
     yield* found.load(byId);
     ids.load(byId);
-    unsettled.load(byId.filter((row) => this.#live.isUnsettled(row)));
+    const open = byId.filter((row) => this.#live.isUnsettled(row));
+    unsettled.load(yield* sortRows(open, (row) => columns.state(row)));
     yield;
     const byService = (row: number): number => columns.service(row);
     slots.load(yield* sortRows(yield* sortRows(byId, (row) => columns.slot(row)), byService));

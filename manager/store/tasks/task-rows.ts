@@ -5,7 +5,7 @@ import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Task } from '#proto/types/objects.ts';
 import type { TaskState } from '#proto/types/states.ts';
 import { compareTexts } from '../tree.ts';
-import type { TaskTable } from '../view.ts';
+import type { TaskGlance, TaskRevision, TaskTable } from '../view.ts';
 import { type Before, compareSlots, Layer } from './layer.ts';
 import { isUnsettled, LiveTasks } from './live-tasks.ts';
 import { PageLoader } from './page-loader.ts';
@@ -27,6 +27,8 @@ export class TaskRows implements TaskTable {
   #past: Past | undefined;
   #size: number | undefined;
   #isUsedUp = false;
+  /** Of a draft: tasks of services that were asked for, as they still are. */
+  #asked: Map<ServiceId, readonly Task[]> | undefined;
 
   constructor(live = new LiveTasks(), layer?: Layer, past?: Past, size?: number) {
     this.#live = live;
@@ -49,11 +51,55 @@ export class TaskRows implements TaskTable {
     return here === undefined ? this.#live.get(id) : (here ?? undefined);
   }
 
+  /** From now on what byService() gives is kept, as long as it is right: for who asks for the same again and again. */
+  keepAsked(): void {
+    this.#asked ??= new Map();
+  }
+
   byService(serviceId: ServiceId): readonly Task[] {
     const layer = this.#caughtUp();
+    const known = this.#asked?.get(serviceId);
+    if (known !== undefined) return known;
     const live = this.#live.byService(serviceId);
-    if (layer === undefined) return live;
-    return merged(layer, live, layer.byService(serviceId), compareSlots);
+    const tasks = layer === undefined ? live : merged(layer, live, layer.byService(serviceId), compareSlots);
+    this.#asked?.set(serviceId, Object.freeze(tasks));
+    return tasks;
+  }
+
+  glance(serviceId: ServiceId, see: (task: TaskGlance) => void): void {
+    const layer = this.#caughtUp();
+    if (layer === undefined || !layer.touches(serviceId)) return this.#live.glance(serviceId, see);
+    for (const { specVersion, slot, nodeId, status, desired } of this.byService(serviceId))
+      see({ serviceId, specVersion, slot, nodeId, state: status.state, desired });
+  }
+
+  revisions(): TaskRevision[] {
+    const layer = this.#caughtUp();
+    const keys = new Set([...this.#live.revisions(), ...(layer?.revisions() ?? [])]);
+    return [...keys].flatMap((key) => {
+      const live = this.#live.countOf(key);
+      const tasks = layer?.countOf(key, live) ?? live;
+      return tasks === 0 ? [] : [{ ...revisionOf(key), tasks }];
+    });
+  }
+
+  servicesOn(nodeId: NodeId): ReadonlySet<ServiceId> {
+    const layer = this.#caughtUp();
+    if (layer === undefined || layer.isEmpty) return this.#live.servicesOn(nodeId);
+    return new Set(this.byNode(nodeId).map(({ serviceId }) => serviceId));
+  }
+
+  nodeIds(): ReadonlySet<NodeId> {
+    const here = this.#caughtUp()?.tasks() ?? [];
+    return new Set([...this.#live.nodes.all(), ...here.flatMap(({ nodeId }) => nodeId ?? [])]);
+  }
+
+  startingWith(prefix: string): readonly Task[] {
+    const layer = this.#caughtUp();
+    const live = this.#live.startingWith(prefix);
+    if (layer === undefined || layer.isEmpty) return live;
+    const here = layer.tasks().filter(({ id }) => id.startsWith(prefix));
+    return merged(layer, live, here, compareTaskIds);
   }
 
   byNode(nodeId: NodeId): readonly Task[] {
@@ -63,11 +109,14 @@ export class TaskRows implements TaskTable {
     return merged(layer, live, layer.byNode(nodeId), compareTaskIds);
   }
 
-  unsettled(): readonly Task[] {
+  unsettled(state?: TaskState): readonly Task[] {
     const layer = this.#caughtUp();
-    const live = this.#live.allUnsettled();
+    const live = this.#live.allUnsettled(state);
     if (layer === undefined || layer.isEmpty) return live;
-    const here = layer.tasks().filter(({ status, desired }) => isUnsettled(status.state, desired));
+    const here = layer
+      .tasks()
+      .filter(({ status, desired }) => isUnsettled(status.state, desired))
+      .filter(({ status }) => state === undefined || status.state === state);
     return merged(layer, live, here, compareTaskIds);
   }
 
@@ -153,7 +202,8 @@ export class TaskRows implements TaskTable {
     const layer = this.#caughtUp();
     if (layer === undefined) return this.#live.put(id, task);
     if (this.get(id) === undefined) this.#count(layer, task, 1);
-    layer.set(id, task);
+    this.#asked?.delete(task.serviceId);
+    layer.set(id, task, task.serviceId);
   }
 
   remove(id: TaskId): void {
@@ -162,7 +212,8 @@ export class TaskRows implements TaskTable {
     const task = this.get(id);
     if (task === undefined) return;
     this.#count(layer, task, -1);
-    layer.set(id, null);
+    this.#asked?.delete(task.serviceId);
+    layer.set(id, null, task.serviceId);
   }
 
   #count(layer: Layer, task: Task, by: number): void {
@@ -175,11 +226,17 @@ export class TaskRows implements TaskTable {
     assert(!this.#isUsedUp, 'this copy of the tasks was written as pages, and is used up');
     if (this.#past === undefined || (this.#past.isEmpty && this.#past.next === undefined)) return this.#layer;
     const now = this.#live.past();
+    this.#asked?.clear();
     for (let past: Past | undefined = this.#past; past !== undefined && past !== now; past = past.next)
       this.#layer?.absorb(past);
     this.#past = now;
     return this.#layer;
   }
+}
+
+function revisionOf(key: string): Pick<TaskRevision, 'serviceId' | 'specVersion'> {
+  const [serviceId, specVersion] = key.split('/');
+  return { serviceId: serviceId as ServiceId, specVersion: Number(specVersion) };
 }
 
 function compareTaskIds(a: Task, b: Task): number {

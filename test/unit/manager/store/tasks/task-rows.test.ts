@@ -1,5 +1,6 @@
 import test from 'ava';
 import { TaskRows } from '#manager/store/tasks/task-rows.ts';
+import type { TaskGlance } from '#manager/store/view.ts';
 import { assert } from '#proto/base/assert.ts';
 import { type Random, randomInt, seededRandom } from '#proto/base/random.ts';
 import type { TaskPage } from '#proto/gen/shoal.ts';
@@ -34,12 +35,20 @@ class Model {
     return this.all().filter(({ nodeId }) => nodeId === id);
   }
 
+  startingWith(prefix: string): Task[] {
+    return this.all().filter(({ id }) => id.startsWith(prefix));
+  }
+
   unsettled(): Task[] {
     return this.all().filter(
       ({ status, desired }) =>
         status.state < TaskState.Running ||
         (status.state === TaskState.Running && desired > TaskState.Complete),
     );
+  }
+
+  revisions(): string[] {
+    return [...new Set(this.all().map((task) => `${task.serviceId} ${task.specVersion}`))].sort();
   }
 
   countByState(): Map<TaskState, number> {
@@ -85,6 +94,10 @@ function taskOf(random: Random, serial: number, version: number, known: Task | u
   });
 }
 
+function glanceOf({ serviceId, specVersion, slot, nodeId, status, desired }: Task): TaskGlance {
+  return { serviceId, specVersion, slot, nodeId, state: status.state, desired };
+}
+
 /** One change, alike to both. */
 function change({ rows, model }: Pair, random: Random, version: number): void {
   const serial = randomInt(random, SERIALS);
@@ -110,12 +123,31 @@ test('tasks: views and drafts stay as they were, whatever becomes of the table',
     t.is(rows.size, model.tasks.size);
     t.deepEqual([...rows.all()], model.all());
     t.deepEqual(rows.unsettled(), model.unsettled());
+    for (const state of [TaskState.New, TaskState.Ready, TaskState.Running, TaskState.Failed])
+      t.deepEqual(
+        rows.unsettled(state),
+        model.unsettled().filter(({ status }) => status.state === state),
+      );
+    const revisions = rows.revisions().map((revision) => {
+      t.is(revision.tasks, model.countOf(revision.serviceId, revision.specVersion));
+      return `${revision.serviceId} ${revision.specVersion}`;
+    });
+    t.deepEqual(revisions.sort(), model.revisions());
+    for (const prefix of ['a', '0k', 'zz1'])
+      t.deepEqual(rows.startingWith(prefix), model.startingWith(prefix));
     t.deepEqual(new Map([...rows.countByState()].sort()), new Map([...model.countByState()].sort()));
     for (const id of SERVICES) {
       t.deepEqual(rows.byService(id), model.byService(id));
+      const seen: TaskGlance[] = [];
+      rows.glance(id, (task) => seen.push({ ...task }));
+      t.deepEqual(seen, model.byService(id).map(glanceOf));
       for (const version of [1, 2]) t.is(rows.countOf(id, version), model.countOf(id, version));
     }
-    for (const id of NODES) t.deepEqual(rows.byNode(id), model.byNode(id));
+    for (const id of NODES) {
+      t.deepEqual(rows.byNode(id), model.byNode(id));
+      t.deepEqual(rows.servicesOn(id), new Set(model.byNode(id).map(({ serviceId }) => serviceId)));
+      t.true(model.byNode(id).length === 0 || rows.nodeIds().has(id));
+    }
     for (const [id, task] of model.tasks) t.deepEqual(rows.get(id), task);
   };
   for (let seed = 1; seed <= 8; seed++) {
@@ -126,6 +158,8 @@ test('tasks: views and drafts stay as they were, whatever becomes of the table',
       for (let i = randomInt(random, 60); i > 0; i--) change(live, random, round);
       const from = copies.length > 0 && randomInt(random, 3) === 0 ? pick(random, copies) : live;
       copies.push(copyOf(from));
+      // Some as planning has them.
+      if (randomInt(random, 2) === 0) copies.at(-1)?.rows.keepAsked();
       const draft = pick(random, copies);
       for (let i = randomInt(random, 20); i > 0; i--) change(draft, random, 1000 + round);
       if (copies.length > 5) copies.splice(randomInt(random, copies.length), 1);
