@@ -1,7 +1,8 @@
 import type { DumpLine } from '#manager/consensus/dump.ts';
 import type { Finding } from '#manager/consensus/finding.ts';
 import type { Change } from '#manager/store/changes.ts';
-import { decodeEntry } from '#manager/store/log-entry.ts';
+import { decodeEntry, type EntryContent } from '#manager/store/log-entry.ts';
+import type { TransactionPart } from '#manager/store/parts.ts';
 import { messageOf } from '#proto/base/errors.ts';
 
 /* What a dump of Raft state says, for people and for programs. */
@@ -30,7 +31,7 @@ export function textOf(line: DumpLine): string {
 export function jsonOf(line: DumpLine): string {
   if (line.kind !== 'entry') return JSON.stringify(line);
   const { data, ...place } = line;
-  return JSON.stringify({ ...place, transactions: transactionsIn(data) }, withoutSecrets);
+  return JSON.stringify({ ...place, ...contentOf(data) }, withoutSecrets);
 }
 
 /** Entries that the store of this version can't read. */
@@ -49,7 +50,7 @@ export function undecodable(lines: Iterable<DumpLine>): Finding[] {
 
 function problemOf(data: Uint8Array): string | undefined {
   try {
-    transactionsIn(data);
+    contentOf(data);
     return undefined;
   } catch (error) {
     return messageOf(error);
@@ -57,19 +58,25 @@ function problemOf(data: Uint8Array): string | undefined {
 }
 
 /** A leader's first entry of its term has no data. */
-function transactionsIn(data: Uint8Array): ReturnType<typeof decodeEntry> {
-  return data.length === 0 ? [] : decodeEntry(data);
+function contentOf(data: Uint8Array): EntryContent {
+  return data.length === 0 ? { transactions: [] } : decodeEntry(data);
 }
 
 function changesText(data: Uint8Array): string {
   if (data.length === 0) return 'a leader began its term';
   try {
-    return transactionsIn(data)
-      .map(({ changes }) => changes.map(changeText).join('; ') || 'no change')
-      .join(' | ');
+    const { transactions, part } = contentOf(data);
+    if (part !== undefined) return partText(part);
+    return transactions.map(({ changes }) => changes.map(changeText).join('; ') || 'no change').join(' | ');
   } catch (error) {
     return `${data.length} bytes that cannot be read: ${messageOf(error)}`;
   }
+}
+
+function partText({ proposer, serial, number, count, data }: TransactionPart): string {
+  const name = `transaction ${serial} of proposer ${proposer}`;
+  if (count === 0) return `${name}, which is in parts, is given up`;
+  return `part ${number} of ${count} of ${name}: ${data.length} bytes`;
 }
 
 function changeText({ kind, ...body }: Change): string {

@@ -27,14 +27,19 @@ import type * as wire from '#proto/gen/shoal.ts';
 import { decode, encode } from '#proto/rpc/codec.ts';
 import type { NetworkId, NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Change, ChangeOf, Expectation, TableName, Transaction } from './changes.ts';
+import type { TransactionName, TransactionPart } from './parts.ts';
 
-/** The form of entries that this version writes, and the newest it reads. */
+/** The form of entries with whole transactions, and that of entries with a part of one: the newest that is read. */
 const FORMAT = 1;
+const PART_FORMAT = 2;
 
 /** A transaction as the log has it: with the name of the proposer that waits for its outcome. */
-export interface LoggedTransaction extends Transaction {
-  readonly proposer: number;
-  readonly serial: number;
+export interface LoggedTransaction extends Transaction, TransactionName {}
+
+/** What an entry holds: transactions, or a part of one. */
+export interface EntryContent {
+  readonly transactions: readonly LoggedTransaction[];
+  readonly part?: TransactionPart;
 }
 
 type Kind = Change['kind'];
@@ -179,28 +184,48 @@ const transaction = shape<LoggedTransaction, wire.Transaction>('transaction', {
 const HEADER = encode('LogEntry', { format: FORMAT });
 
 /**
- * A transaction as its part of an entry: parts can be made one by one, and joined. ShoalError INVALID_ARGUMENT for
+ * A transaction as its place in an entry: they can be made one by one, and joined. ShoalError INVALID_ARGUMENT for
  * values that the log can't hold.
  */
 export function encodeTransaction(value: LoggedTransaction): Uint8Array {
   return encode('LogEntry', { transactions: [transaction.toWire(value)] });
 }
 
-/** The entry of these parts: messages put one after the other are one message with all their transactions. */
-export function joinEntry(parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat([HEADER, ...parts]);
+/** Bytes that the largest of these changes takes in an entry. */
+export function largestOf(changes: readonly Change[]): number {
+  return changes.reduce((max, each) => Math.max(max, encode('Change', change.toWire(each)).length), 0);
 }
 
-/** What an entry is longer than its parts. */
+/** The entry of these transactions: messages put one after the other are one message with all of theirs. */
+export function joinEntry(transactions: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat([HEADER, ...transactions]);
+}
+
+/** What an entry is longer than its transactions. */
 export const ENTRY_HEADER_BYTES = HEADER.length;
 
+/** The entry of a part of an encoded transaction. */
+export function encodePart(part: TransactionPart): Uint8Array {
+  return encode('LogEntry', { format: PART_FORMAT, part });
+}
+
+/** The transaction of all its parts. */
+export function decodeParts(parts: readonly TransactionPart[]): readonly LoggedTransaction[] {
+  return decodeEntry(joinEntry(parts.map(({ data }) => data))).transactions;
+}
+
 /** Throws on what is no entry, or is one of a newer version of Shoal. */
-export function decodeEntry(data: Uint8Array): readonly LoggedTransaction[] {
-  const entry = decode('LogEntry', data);
-  if (entry.format !== FORMAT)
-    throw new ShoalError(
-      'INTERNAL',
-      `log entry of format ${entry.format}: this version of Shoal reads format ${FORMAT}, so a newer one is needed here`,
-    );
-  return entry.transactions.map(transaction.fromWire);
+export function decodeEntry(data: Uint8Array): EntryContent {
+  const { format, transactions, part } = decode('LogEntry', data);
+  if (format === FORMAT) return { transactions: transactions.map(transaction.fromWire) };
+  if (format === PART_FORMAT && part) return { transactions: [], part: ownPart(part) };
+  throw new ShoalError(
+    'INTERNAL',
+    `log entry of format ${format}: this version of Shoal reads formats ${FORMAT} and ${PART_FORMAT}, so a newer one is needed here`,
+  );
+}
+
+/** A part outlives its entry, and must not hold on to all that came with it. */
+export function ownPart({ proposer, serial, number, count, data }: wire.TransactionPart): TransactionPart {
+  return { proposer, serial, number, count, data: new Uint8Array(data) };
 }

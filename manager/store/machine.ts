@@ -5,7 +5,8 @@ import { applyTransaction, type Outcome } from './apply/transaction.ts';
 import { eventOf } from './apply/writer.ts';
 import { hashOf } from './hash.ts';
 import { History } from './history.ts';
-import { decodeEntry } from './log-entry.ts';
+import { decodeEntry, decodeParts, type EntryContent, type LoggedTransaction } from './log-entry.ts';
+import { lostPart, NO_PARTS, type TransactionName, takeEntry } from './parts.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
 import { keyOf, TABLES, Tables } from './tables.ts';
 import { TablesDraft, TablesView } from './tables-view.ts';
@@ -17,10 +18,11 @@ const HISTORY_EVENTS_MAX = 10_000;
 /** Rows compared before others get their turn: some milliseconds of work. */
 const SLICE_ROWS = 1_000;
 
+/** A leader's first entry of its term, and one that changes who is a member. */
+const EMPTY: EntryContent = { transactions: [] };
+
 /** What came of a transaction, for the proposer that waits for it. */
-export interface Settled {
-  readonly proposer: number;
-  readonly serial: number;
+export interface Settled extends TransactionName {
   readonly version: number;
   readonly outcome: Outcome;
 }
@@ -38,6 +40,8 @@ export class StoreMachine implements StateMachine {
   readonly #subscribers = new Set<(batch: EventBatch) => void>();
   readonly #waiters = new Set<(settled: Settled) => void>();
   #tables = new Tables();
+  /** Of a transaction that is larger than an entry and not whole yet. */
+  #parts = NO_PARTS;
   #version = 0;
   #view: TablesView | undefined;
 
@@ -62,7 +66,7 @@ export class StoreMachine implements StateMachine {
 
   /** See hashOf. */
   hash(): string {
-    return hashOf(this.#tables);
+    return hashOf(this.#tables, this.#parts);
   }
 
   /** See Store.subscribe. */
@@ -91,22 +95,31 @@ export class StoreMachine implements StateMachine {
 
   /** Of the state as it is when the first chunk is asked for. */
   async *snapshot(): AsyncGenerator<Uint8Array> {
-    yield* writeSnapshot(this.#tables.copy(), this.#version);
+    yield* writeSnapshot(this.#tables.copy(), this.#version, this.#parts);
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>, index: number): Promise<void> {
-    const { tables, version } = await readSnapshot(chunks);
+    const { tables, version, parts } = await readSnapshot(chunks);
     assert(version === index, `a snapshot at index ${index} holds the state of index ${version}`);
     const events = this.#subscribers.size === 0 ? undefined : await allOf(differences(this.#tables, tables));
     this.#tables = tables;
+    this.#parts = parts;
     this.#moveTo(version);
     if (events === undefined) this.#history.restart(version);
     else this.#tell({ version, events });
   }
 
-  #applyEntry({ index, data }: CommittedEntry): void {
+  #applyEntry({ index, term, data }: CommittedEntry): void {
     assert(index > this.#version, `entry ${index} comes after ${this.#version} was applied`);
-    const transactions = data.length === 0 ? [] : decodeEntry(data);
+    const { transactions, part } = data.length === 0 ? EMPTY : decodeEntry(data);
+    const { kept, whole, lost } = takeEntry(this.#parts, term, part);
+    this.#parts = kept;
+    this.#applyTransactions(index, whole === undefined ? transactions : decodeParts(whole));
+    for (const { proposer, serial } of lost)
+      this.#settle({ proposer, serial, version: index, outcome: { refused: lostPart() } });
+  }
+
+  #applyTransactions(index: number, transactions: readonly LoggedTransaction[]): void {
     const outcomes = transactions.map((transaction) => applyTransaction(this.#tables, transaction, index));
     this.#moveTo(index);
     this.#tell({
@@ -114,9 +127,12 @@ export class StoreMachine implements StateMachine {
       events: outcomes.flatMap((outcome) => ('events' in outcome ? outcome.events : [])),
     });
     transactions.forEach(({ proposer, serial }, i) => {
-      const settled = { proposer, serial, version: index, outcome: outcomes[i] as Outcome };
-      for (const waiter of this.#waiters) waiter(settled);
+      this.#settle({ proposer, serial, version: index, outcome: outcomes[i] as Outcome });
     });
+  }
+
+  #settle(settled: Settled): void {
+    for (const waiter of this.#waiters) waiter(settled);
   }
 
   #moveTo(version: number): void {

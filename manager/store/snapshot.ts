@@ -6,19 +6,24 @@ import { node } from '#proto/convert/node.ts';
 import { revision, service } from '#proto/convert/service.ts';
 import type { Converter } from '#proto/convert/shape.ts';
 import { task } from '#proto/convert/task.ts';
-import type { SnapshotRecord } from '#proto/gen/shoal.ts';
+import type { SnapshotRecord, SnapshotRecordKeptPart } from '#proto/gen/shoal.ts';
 import { decode, encode, type Input } from '#proto/rpc/codec.ts';
 import type { TableName } from './changes.ts';
+import { ownPart } from './log-entry.ts';
+import { type KeptParts, NO_PARTS } from './parts.ts';
 import { type Rows, TABLES, Tables } from './tables.ts';
 
 /*
- * A snapshot is a stream of records: a header, every row, a trailer with their count. Each record is a SnapshotRecord
- * behind its length (4 bytes, big-endian). Where the stream is cut into chunks means nothing.
+ * A snapshot is a stream of records: a header, every row, the parts that are kept of a transaction that is not whole yet,
+ * a trailer with the count of rows and parts. Each record is a SnapshotRecord behind its length (4
+ * bytes, big-endian). Where the stream is cut into chunks means nothing.
  */
 
-/** Format 1 had a record for each task, this one has pages of them. */
+/** Format 1 had a record for each task, format 2 has pages of them. */
 const FORMAT = 2;
 const OLDEST_FORMAT = 1;
+/** With parts that are kept: a version of Shoal that knows none must not lose them. */
+const FORMAT_WITH_PARTS = 3;
 const LENGTH_BYTES = 4;
 /**
  * What is written or read before others get their turn: some milliseconds of work. Less would make it last longer on a
@@ -27,7 +32,7 @@ const LENGTH_BYTES = 4;
 const SLICE_BYTES = 128 * 1024;
 /** The same of what is written row by row. */
 const SLICE_RECORDS = 256;
-/** No row is larger than the entry that wrote it, by far. */
+/** A row is of few changes, each of which fits an entry. */
 const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 
 /** How the rows of each table travel; tables are named as the record's fields are. */
@@ -42,11 +47,22 @@ const converters: {
   task,
 };
 
+/** What a snapshot holds. */
+export interface SnapshotContent {
+  readonly tables: Tables;
+  readonly version: number;
+  readonly parts: KeptParts;
+}
+
 /** The rows as chunks of a snapshot. The tables must not change until the last was taken. */
-export async function* writeSnapshot(tables: Tables, version: number): AsyncGenerator<Uint8Array> {
+export async function* writeSnapshot(
+  tables: Tables,
+  version: number,
+  parts: KeptParts = NO_PARTS,
+): AsyncGenerator<Uint8Array> {
   let slice: Uint8Array[] = [];
   let sliceBytes = 0;
-  for (const record of recordsOf(tables, version)) {
+  for (const record of recordsOf({ tables, version, parts })) {
     const bytes = encode('SnapshotRecord', record);
     slice.push(lengthOf(bytes), bytes);
     sliceBytes += LENGTH_BYTES + bytes.length;
@@ -59,9 +75,9 @@ export async function* writeSnapshot(tables: Tables, version: number): AsyncGene
   yield Buffer.concat(slice);
 }
 
-function* recordsOf(tables: Tables, version: number): Generator<Input<SnapshotRecord>> {
+function* recordsOf({ tables, version, parts }: SnapshotContent): Generator<Input<SnapshotRecord>> {
   let rows = 0;
-  yield { header: { format: FORMAT, version } };
+  yield { header: { format: parts.parts.length > 0 ? FORMAT_WITH_PARTS : FORMAT, version } };
   for (const table of TABLES) {
     if (table === 'task') continue;
     const converter = converters[table] as Converter<unknown, unknown>;
@@ -74,6 +90,10 @@ function* recordsOf(tables: Tables, version: number): Generator<Input<SnapshotRe
     rows += taskPage.slots.length / Float64Array.BYTES_PER_ELEMENT;
     yield { taskPage };
   }
+  for (const part of parts.parts) {
+    rows++;
+    yield { keptPart: { term: parts.term, part } };
+  }
   yield { trailer: { rows } };
 }
 
@@ -83,10 +103,8 @@ function lengthOf(bytes: Uint8Array): Uint8Array {
   return length;
 }
 
-/** The tables that a snapshot holds, and their version. Throws ShoalError INTERNAL on what is no whole snapshot. */
-export async function readSnapshot(
-  chunks: AsyncIterable<Uint8Array>,
-): Promise<{ tables: Tables; version: number }> {
+/** What a snapshot holds. Throws ShoalError INTERNAL on what is no whole snapshot. */
+export async function readSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<SnapshotContent> {
   const reader = new SnapshotReader();
   let sliceBytes = 0;
   let sliceRecords = 0;
@@ -132,6 +150,7 @@ function endOfRecord(bytes: Buffer, offset: number): number {
 class SnapshotReader {
   readonly #tables = new Tables();
   readonly #tasks = this.#tables.taskLoader();
+  #parts = NO_PARTS;
   #format = 0;
   #version: number | undefined;
   #rows = 0;
@@ -142,21 +161,22 @@ class SnapshotReader {
     if (this.#version === undefined) this.#readHeader(record);
     else if (record.trailer) this.#readTrailer(record.trailer.rows);
     else if (record.taskPage) this.#rows += this.#tasks.load(record.taskPage);
+    else if (record.keptPart) this.#readPart(record.keptPart);
     else this.#readRow(record);
   }
 
   /** What was read, after some steps more. */
-  *finish(): Generator<void, { tables: Tables; version: number }> {
+  *finish(): Generator<void, SnapshotContent> {
     if (this.#version === undefined || !this.#complete) throw broken('it has no end');
     if (this.#format > 1) yield* this.#tasks.finish();
-    return { tables: this.#tables, version: this.#version };
+    return { tables: this.#tables, version: this.#version, parts: this.#parts };
   }
 
   #readHeader({ header }: SnapshotRecord): void {
     if (!header) throw broken('it has no header');
-    if (header.format < OLDEST_FORMAT || header.format > FORMAT)
+    if (header.format < OLDEST_FORMAT || header.format > FORMAT_WITH_PARTS)
       throw broken(
-        `it has format ${header.format}, and this version of Shoal reads formats ${OLDEST_FORMAT} to ${FORMAT}`,
+        `it has format ${header.format}, and this version of Shoal reads formats ${OLDEST_FORMAT} to ${FORMAT_WITH_PARTS}`,
       );
     this.#format = header.format;
     this.#version = header.version;
@@ -167,6 +187,12 @@ class SnapshotReader {
     if (table === undefined) throw broken('it has a record of no kind that this version of Shoal knows');
     const converter = converters[table] as Converter<unknown, unknown>;
     this.#tables.put(table, converter.fromWire(record[table]) as Rows[typeof table]);
+    this.#rows++;
+  }
+
+  #readPart({ term, part }: SnapshotRecordKeptPart): void {
+    if (!part) throw broken('it has a part of a transaction without the part');
+    this.#parts = { term, parts: [...this.#parts.parts, ownPart(part)] };
     this.#rows++;
   }
 

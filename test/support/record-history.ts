@@ -52,7 +52,7 @@ async function write({ store }: TestStore, seed: number): Promise<void> {
 function kindsOf({ log }: TestStore): string[] {
   const kinds = log.entries
     .filter(({ data }) => data.length > 0)
-    .flatMap(({ data }) => decodeEntry(data))
+    .flatMap(({ data }) => decodeEntry(data).transactions)
     .flatMap(({ changes }) => changes.map(({ kind }) => kind));
   assert(kinds.length > 0, 'the history has changes');
   return [...new Set(kinds)].sort();

@@ -137,8 +137,8 @@ class Repeating extends Passing {
 }
 
 function twice(data: Uint8Array): Uint8Array {
-  const parts = decodeEntry(data).map(encodeTransaction);
-  return joinEntry([...parts, ...parts]);
+  const transactions = decodeEntry(data).transactions.map(encodeTransaction);
+  return joinEntry([...transactions, ...transactions]);
 }
 
 /** Snapshots lack the last entry that changed something. */

@@ -2,7 +2,7 @@ import test from 'ava';
 import { jsonOf, textOf, undecodable } from '#deploy/cli/raft-lines.ts';
 import type { DumpLine } from '#manager/consensus/dump.ts';
 import type { Change } from '#manager/store/changes.ts';
-import { encodeTransaction, joinEntry } from '#manager/store/log-entry.ts';
+import { encodePart, encodeTransaction, joinEntry } from '#manager/store/log-entry.ts';
 import { clusterRow, testCa } from '#test/support/certificates.ts';
 import { service } from '#test/support/cluster.ts';
 
@@ -15,6 +15,20 @@ test('lines: an entry says what it changes', (t) => {
   t.regex(textOf(entryOf(service('web'))), /^ {2}7 term 2: putService .*"name":"web"/);
   const parsed = JSON.parse(jsonOf(entryOf(service('web'))));
   t.like(parsed, { kind: 'entry', index: 7, transactions: [{ changes: [{ kind: 'putService' }] }] });
+});
+
+test('lines: a part of a large transaction says which it is, and nothing of what is in it', (t) => {
+  const part = { proposer: 5, serial: 6, number: 2, count: 3, data: Buffer.from('a secret') };
+  const line = (count: number): DumpLine => ({
+    kind: 'entry',
+    index: 7,
+    term: 2,
+    data: encodePart({ ...part, count }),
+  });
+  t.is(textOf(line(3)), '  7 term 2: part 2 of 3 of transaction 6 of proposer 5: 8 bytes');
+  t.is(textOf(line(0)), '  7 term 2: transaction 6 of proposer 5, which is in parts, is given up');
+  t.like(JSON.parse(jsonOf(line(3))), { transactions: [], part: { ...part, data: '(left out)' } });
+  t.deepEqual(undecodable([line(3)]), []);
 });
 
 test('lines: keys and join secrets of the cluster are left out', async (t) => {

@@ -30,7 +30,8 @@ function entryOf(transactions: readonly Given[]): Uint8Array {
 function tablesOf(transactions: readonly Given[]): Tables {
   const tables = new Tables();
   transactions.forEach((transaction, i) => {
-    for (const logged of decodeEntry(entryOf([transaction]))) applyTransaction(tables, logged, i + 1);
+    for (const logged of decodeEntry(entryOf([transaction])).transactions)
+      applyTransaction(tables, logged, i + 1);
   });
   return tables;
 }
@@ -38,7 +39,7 @@ function tablesOf(transactions: readonly Given[]): Tables {
 test('log: a transaction comes back from it exactly as it was', (t) => {
   const property = fc.property(anyTransaction, (transaction) => {
     const logged = { ...transaction, atMs: 5, proposer: 6, serial: 7 };
-    return isDeepStrictEqual(decodeEntry(joinEntry([encodeTransaction(logged)])), [logged]);
+    return isDeepStrictEqual(decodeEntry(joinEntry([encodeTransaction(logged)])).transactions, [logged]);
   });
   t.notThrows(() => fc.assert(property, runs));
 });
@@ -69,7 +70,7 @@ test('draft: does what the log does with the same change', (t) => {
     } catch (error) {
       refused = error;
     }
-    const [logged] = decodeEntry(entryOf([{ expects: [], changes: [change] }]));
+    const [logged] = decodeEntry(entryOf([{ expects: [], changes: [change] }])).transactions;
     const outcome = applyTransaction(tables, logged as never, version + 1);
     return hashOf(drafted) === hashOf(tables) && codeOf(outcome) === (refused as { code?: string })?.code;
   });

@@ -161,10 +161,10 @@ test('apply: an index that was applied already is a broken promise', (t) => {
 
 test('apply: an entry of a newer version of Shoal is not guessed at', (t) => {
   const { machine } = openTestStore();
-  const data = encode('LogEntry', { format: 2 });
+  const data = encode('LogEntry', { format: 3 });
   t.throws(() => machine.apply([{ index: 1, term: 1, data }]), {
     code: 'INTERNAL',
-    message: /format 2: this version of Shoal reads format 1/,
+    message: /format 3: this version of Shoal reads formats 1 and 2/,
   });
   t.is(machine.version, 0);
 });

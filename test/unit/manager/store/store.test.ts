@@ -17,7 +17,7 @@ const one = { changes: [putNode(N1)] };
 
 /** How many transactions each entry has. */
 function batchesOf({ log }: TestStore): number[] {
-  return log.entries.map(({ data }) => decodeEntry(data).length);
+  return log.entries.map(({ data }) => decodeEntry(data).transactions.length);
 }
 
 function sizeOf(changes: readonly Change[]): number {
