@@ -6,7 +6,8 @@ import { TaskState } from '#proto/types/states.ts';
 import { type Demand, demandOf } from './demand.ts';
 import { explain, fits } from './filters.ts';
 import { NodeLoad } from './node-load.ts';
-import { compareAge, endedAtMs, isActive, isDead, type SlotKey, slotKeyOf } from './slots.ts';
+import { type NodeUser, NodeUses } from './node-uses.ts';
+import { compareAge, endedAtMs, isActive, type SlotKey, slotKeyOf } from './slots.ts';
 import { spreadOver } from './spread.ts';
 
 /** How long a failure speaks against a node. */
@@ -14,13 +15,23 @@ const FAILURE_MEMORY_MS = 5 * 60_000;
 
 /** What there is to place on and what is there already; every StoreView is one. */
 export interface ClusterFacts {
+  readonly version: number;
   readonly nodes: { all(): Iterable<Node> };
   readonly tasks: {
-    all(): Iterable<Task>;
-    /** At least those that wait for a node. */
-    unsettled(): Iterable<Task>;
+    byService(serviceId: ServiceId): Iterable<Task>;
+    /** At least those that wait for a node, or were just given one, as the state says. */
+    unsettled(state: TaskState): Iterable<Task>;
+    /** The services that have tasks, each at least once. */
+    revisions(): Iterable<{ readonly serviceId: ServiceId }>;
+    glance(serviceId: ServiceId, see: (task: NodeUser) => void): void;
   };
   revision(serviceId: ServiceId, specVersion: number): Revision | undefined;
+}
+
+/** What nodes have to bear, up to a version of the facts. */
+export interface KnownUses {
+  readonly version: number;
+  readonly uses: Pick<NodeUses, 'of'>;
 }
 
 export interface Placement {
@@ -31,38 +42,39 @@ export interface Placement {
 
 /**
  * Finds nodes for every task that waits for one. Tasks of one revision are placed together; those whose node is given
- * (global services) are only checked, and first, for nobody else can take their place.
+ * (global services) are only checked, and first, for nobody else can take their place. Without `known`, what nodes have to
+ * bear is found out by a look at every task.
  */
-export function place(facts: ClusterFacts, nowMs: number): Placement {
-  const pending = [...facts.tasks.unsettled()].filter(
+export function place(facts: ClusterFacts, nowMs: number, known?: KnownUses): Placement {
+  const pending = [...facts.tasks.unsettled(TaskState.Pending)].filter(
     (task) => isActive(task) && task.status.state === TaskState.Pending,
   );
   if (pending.length === 0) return { placed: [], waiting: [] };
-  return new Placing(facts, nowMs).run(pending);
+  return new Placing(facts, nowMs, pending, known).run(pending);
 }
 
-/** The load of every node, by its id: what its tasks hold, count, and failed lately. */
-export function loadsOf(facts: ClusterFacts, nowMs: number): ReadonlyMap<NodeId, NodeLoad> {
-  return new Placing(facts, nowMs).loads;
+/** What the tasks of these facts take of their nodes. */
+export function usesOf(facts: ClusterFacts): KnownUses {
+  const uses = new NodeUses((serviceId, specVersion) => facts.revision(serviceId, specVersion));
+  const services = new Set([...facts.tasks.revisions()].map(({ serviceId }) => serviceId));
+  for (const id of services) facts.tasks.glance(id, (task) => uses.change(undefined, task));
+  return { version: Number.POSITIVE_INFINITY, uses };
 }
 
 class Placing {
-  readonly loads = new Map<NodeId, NodeLoad>();
+  readonly #loads = new Map<NodeId, NodeLoad>();
   readonly #facts: ClusterFacts;
   readonly #demands = new Map<string, Demand | string>();
   readonly #placed: { task: Task; nodeId: NodeId }[] = [];
   readonly #waiting: { task: Task; reason: string }[] = [];
 
-  constructor(facts: ClusterFacts, nowMs: number) {
+  constructor(facts: ClusterFacts, nowMs: number, pending: readonly Task[], known = usesOf(facts)) {
     this.#facts = facts;
-    for (const node of facts.nodes.all()) this.loads.set(node.id, new NodeLoad(node));
-    const heads = new Heads();
-    for (const task of facts.tasks.all()) {
-      this.#add(task, nowMs);
-      if (isActive(task)) heads.see(task);
-    }
-    for (const task of heads.all())
-      if (task.status.state >= TaskState.Assigned) this.#loadOf(task)?.count(task.serviceId);
+    for (const node of facts.nodes.all())
+      this.#loads.set(node.id, new NodeLoad(node, known.uses.of(node.id)));
+    for (const task of facts.tasks.unsettled(TaskState.Assigned))
+      if (task.status.state === TaskState.Assigned && task.version > known.version) this.#addNew(task);
+    for (const id of new Set(pending.map(({ serviceId }) => serviceId))) this.#addService(id, nowMs);
   }
 
   run(pending: readonly Task[]): Placement {
@@ -76,22 +88,38 @@ class Placing {
     return { placed: this.#placed, waiting: this.#waiting };
   }
 
-  #add(task: Task, nowMs: number): void {
-    const load = this.#loadOf(task);
-    if (load === undefined || task.status.state < TaskState.Assigned) return;
-    if (failedLately(task, nowMs)) load.noteFailure(task.serviceId, task.specVersion);
-    if (isDead(task)) return;
+  /** A task that was given to its node after what is known. */
+  #addNew(task: Task): void {
     const demand = this.#demandOf(task);
-    if (typeof demand === 'object') load.reserve(demand);
+    const load = this.#loadOf(task);
+    if (typeof demand === 'object') load?.reserve(demand);
+    if (isActive(task)) load?.countTask(1);
+  }
+
+  /** Where the tasks are of a service of which more are to be placed. */
+  #addService(id: ServiceId, nowMs: number): void {
+    const heads = new Map<SlotKey, Task>();
+    for (const task of this.#facts.tasks.byService(id)) {
+      if (failedLately(task, nowMs)) this.#loadOf(task)?.noteFailure(id, task.specVersion);
+      if (!isActive(task)) continue;
+      const before = heads.get(slotKeyOf(task));
+      const [head, other] =
+        before === undefined || compareAge(before, task) < 0 ? [task, before] : [before, task];
+      heads.set(slotKeyOf(task), head);
+      // The other one goes as soon as the head can do without it.
+      if (other !== undefined && other.status.state >= TaskState.Assigned) this.#loadOf(other)?.countTask(-1);
+    }
+    for (const task of heads.values())
+      if (task.status.state >= TaskState.Assigned) this.#loadOf(task)?.countOf(id);
   }
 
   #loadOf({ nodeId }: Task): NodeLoad | undefined {
-    return nodeId === undefined ? undefined : this.loads.get(nodeId);
+    return nodeId === undefined ? undefined : this.#loads.get(nodeId);
   }
 
   #check(task: Task, nodeId: NodeId): void {
     const demand = this.#demandOf(task);
-    const load = this.loads.get(nodeId);
+    const load = this.#loads.get(nodeId);
     if (typeof demand === 'string') this.#waiting.push({ task, reason: demand });
     else if (load !== undefined && fits(load, demand)) this.#put(task, load, demand);
     else this.#waiting.push({ task, reason: explain(load === undefined ? [] : [load], demand) });
@@ -100,12 +128,12 @@ class Placing {
   #placeGroup(tasks: readonly Task[]): void {
     const demand = this.#demandOf(tasks[0] as Task);
     if (typeof demand === 'string') return this.#refuse(tasks, demand);
-    const spread = spreadOver([...this.loads.values()], demand);
+    const spread = spreadOver([...this.#loads.values()], demand);
     const inTurn = [...tasks].sort((a, b) => a.slot - b.slot || compareAge(a, b));
     for (const [index, task] of inTurn.entries()) {
       const load = spread.choose();
       if (load === undefined)
-        return this.#refuse(inTurn.slice(index), explain([...this.loads.values()], demand));
+        return this.#refuse(inTurn.slice(index), explain([...this.#loads.values()], demand));
       this.#put(task, load, demand);
       spread.took();
     }
@@ -117,7 +145,8 @@ class Placing {
 
   #put(task: Task, load: NodeLoad, demand: Demand): void {
     load.reserve(demand);
-    load.count(task.serviceId);
+    load.countTask(1);
+    load.countOf(task.serviceId);
     this.#placed.push({ task, nodeId: load.node.id });
   }
 
@@ -137,22 +166,6 @@ class Placing {
     } catch (error) {
       return `no suitable node (${messageOf(error)})`;
     }
-  }
-}
-
-/** The task that each slot is about: its newest, which takes over from others that may still run. */
-class Heads {
-  readonly #services = new Map<ServiceId, Map<SlotKey, Task>>();
-
-  see(task: Task): void {
-    const slots = this.#services.get(task.serviceId) ?? new Map<SlotKey, Task>();
-    this.#services.set(task.serviceId, slots);
-    const head = slots.get(slotKeyOf(task));
-    if (head === undefined || compareAge(head, task) < 0) slots.set(slotKeyOf(task), task);
-  }
-
-  *all(): Iterable<Task> {
-    for (const slots of this.#services.values()) yield* slots.values();
   }
 }
 

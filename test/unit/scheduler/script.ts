@@ -88,8 +88,17 @@ export class Script {
 
   #facts(): Parameters<typeof place>[0] {
     return {
+      version: 1,
       nodes: { all: () => this.#nodes.values() },
-      tasks: { all: () => this.#tasks, unsettled: () => this.#tasks },
+      tasks: {
+        byService: (id) => this.#tasks.filter(({ serviceId }) => serviceId === id),
+        unsettled: () => this.#tasks,
+        revisions: () => this.#tasks,
+        glance: (id, see) => {
+          for (const task of this.#tasks)
+            if (task.serviceId === id) see({ ...task, state: task.status.state });
+        },
+      },
       revision: (serviceId, specVersion) => this.#revisions.get(`${serviceId}/${specVersion}`),
     };
   }
