@@ -30,7 +30,7 @@ export function findNode({ nodes }: StoreView, ref: string): Node {
 }
 
 export function findTask({ tasks }: StoreView, ref: string): Task {
-  return tasks.get(ref as TaskId) ?? onlyOne('task', ref, byPrefix(tasks.all(), ref));
+  return tasks.get(ref as TaskId) ?? onlyOne('task', ref, ref === '' ? [] : tasks.startingWith(ref));
 }
 
 function* present<Row extends { readonly pendingDelete?: boolean }>(rows: Iterable<Row>): Generator<Row> {

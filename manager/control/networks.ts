@@ -3,9 +3,9 @@ import type { Random } from '#proto/base/random.ts';
 import { type NetworkId, newId } from '#proto/types/ids.ts';
 import type { Network } from '#proto/types/objects.ts';
 import { type NetworkSpec, networkIdsOf } from '#proto/types/specs.ts';
-import { isDead } from '#scheduler/slots.ts';
 import { checkAddressing, isOverlay } from '../allocator/networks.ts';
 import { PREDEFINED_LABEL } from '../leader/bootstrap.ts';
+import { hasTasksOn } from '../orchestrator/network-tasks.ts';
 import type { Store, StoreView } from '../store/view.ts';
 import { findNetwork } from './lookup.ts';
 import { checkName } from './names.ts';
@@ -75,7 +75,7 @@ export class Networks {
     await store.update({
       expects: [{ table: 'network', id, version }],
       changes: [
-        hasTasks(view, id)
+        hasTasksOn(view, id)
           ? { kind: 'putNetwork', network: { ...unstored(network), pendingDelete: true } }
           : { kind: 'delete', table: 'network', id },
       ],
@@ -131,18 +131,12 @@ function refuseRemoval(view: StoreView, { id, spec }: Network): void {
   }
 }
 
-function hasTasks(view: StoreView, id: NetworkId): boolean {
-  for (const task of view.tasks.all())
-    if (!isDead(task) && task.networks.some(({ networkId }) => networkId === id)) return true;
-  return false;
-}
-
 /** Whether pruning may take it: made by somebody, and used by nothing. */
 function isIdle(view: StoreView, network: Network): boolean {
   if (network.pendingDelete || network.spec.ingress || !isOverlay(network)) return false;
   for (const { spec, pendingDelete } of view.services.all())
     if (!pendingDelete && networkIdsOf(spec.task).includes(network.id)) return false;
-  return !hasTasks(view, network.id);
+  return !hasTasksOn(view, network.id);
 }
 
 function inUse(message: string): ShoalError {

@@ -40,13 +40,14 @@ function planDown(view: StoreView, node: Node, nowMs: number): Plan {
 }
 
 function planRemoved(view: StoreView, nowMs: number): Change[] {
-  const changes: Change[] = [];
-  for (const task of view.tasks.all()) {
-    if (task.nodeId === undefined || isDead(task) || view.nodes.get(task.nodeId) !== undefined) continue;
-    if (!isLeaving(task)) changes.push(stop(task));
-    changes.push(orphan(task, nowMs, 'Task belonged to a node that has been deleted'));
-  }
-  return changes;
+  const removed = [...view.tasks.nodeIds()].filter((id) => view.nodes.get(id) === undefined);
+  const tasks = removed.sort().flatMap((id) => view.tasks.byNode(id));
+  return tasks
+    .filter((task) => !isDead(task))
+    .flatMap((task) => {
+      const over = orphan(task, nowMs, 'Task belonged to a node that has been deleted');
+      return isLeaving(task) ? [over] : [stop(task), over];
+    });
 }
 
 function stop(task: Task): Change {

@@ -7,6 +7,7 @@ import { isDead } from '#scheduler/slots.ts';
 import type { Controller } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
 import type { StoreView } from '../store/view.ts';
+import { hasTasksOn } from './network-tasks.ts';
 import { ServiceState, servicesToLookAt, updateConfigOf } from './service-state.ts';
 import { activeOf, newestOf, type Slot } from './slots.ts';
 import { isFailure, type Progress } from './update-progress.ts';
@@ -59,29 +60,24 @@ function isEvidence(progress: Progress, slot: Slot, task: Task): boolean {
 
 /** Tasks whose service is gone. */
 function strays(view: StoreView): Change[] {
-  const changes: Change[] = [];
-  for (const task of view.tasks.all()) {
-    if (view.services.get(task.serviceId) !== undefined) continue;
-    if (isDead(task)) changes.push(drop(task));
-    else if (task.desired < TaskState.Remove) changes.push(sendAway(task));
-  }
-  return changes;
+  const known = new Set([...view.tasks.revisions()].map(({ serviceId }) => serviceId));
+  const gone = [...known].filter((id) => view.services.get(id) === undefined);
+  const tasks = gone.sort().flatMap((id) => view.tasks.byService(id));
+  return tasks.flatMap((task) => {
+    if (isDead(task)) return [drop(task)];
+    return task.desired < TaskState.Remove ? [sendAway(task)] : [];
+  });
 }
 
 function networks(view: StoreView): Change[] {
   const leaving = [...view.networks.all()].filter((network) => network.pendingDelete);
   if (leaving.length === 0) return [];
-  const used = usedNetworks(view);
-  return leaving.filter(({ id }) => !used.has(id)).map(dropNetwork);
+  return leaving.filter((network) => !isUsed(view, network.id)).map(dropNetwork);
 }
 
-function usedNetworks(view: StoreView): Set<NetworkId> {
-  const used = new Set<NetworkId>();
-  for (const { spec } of view.services.all()) for (const id of networkIdsOf(spec.task)) used.add(id);
-  for (const task of view.tasks.all()) {
-    if (!isDead(task)) for (const { networkId } of task.networks) used.add(networkId);
-  }
-  return used;
+function isUsed(view: StoreView, id: NetworkId): boolean {
+  for (const { spec } of view.services.all()) if (networkIdsOf(spec.task).includes(id)) return true;
+  return hasTasksOn(view, id);
 }
 
 function drop(task: Task): Change {

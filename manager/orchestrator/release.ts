@@ -2,10 +2,11 @@ import type { NetworkId, NodeId } from '#proto/types/ids.ts';
 import type { Node, Task } from '#proto/types/objects.ts';
 import type { PortConfig } from '#proto/types/specs.ts';
 import { TaskState } from '#proto/types/states.ts';
-import { isDead, isLeaving } from '#scheduler/slots.ts';
+import { isLeaving } from '#scheduler/slots.ts';
 import type { Controller, Situation } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
 import type { StoreView } from '../store/view.ts';
+import { nodesOn } from './network-tasks.ts';
 import { NOTHING } from './plans.ts';
 
 /**
@@ -16,10 +17,10 @@ export const release: Controller = {
   name: 'release',
   wakesOn: ['node', 'task'],
   plan(view, situation) {
-    const leaving = view.tasks.unsettled().filter(waitsForRelease);
+    const leaving = view.tasks.unsettled(TaskState.Running).filter(waitsForRelease);
     if (leaving.length === 0) return NOTHING;
-    const users = networkUsers(view);
-    return { changes: leaving.filter((task) => isReleased(view, situation, users, task)).map(letGo) };
+    const balancing = new Balancing(view, situation.networkReady);
+    return { changes: leaving.filter((task) => balancing.isDone(task)).map(letGo) };
   },
 };
 
@@ -32,34 +33,50 @@ function letGo(task: Task): Change {
   return { kind: 'releaseTask', taskId: task.id };
 }
 
-type NetworkUsers = ReadonlyMap<NetworkId, ReadonlySet<NodeId>>;
+/** Which nodes balance to what, and how far they are; each thing is found out once, and only when somebody asks. */
+class Balancing {
+  readonly #view: StoreView;
+  readonly #readyOf: (node: Node) => number;
+  /** Those that are least far first. */
+  readonly #nodes: readonly Node[];
+  readonly #users = new Map<NetworkId, ReadonlySet<NodeId>>();
 
-/** The nodes with tasks on each network: those that balance to its addresses. */
-function networkUsers(view: StoreView): NetworkUsers {
-  const users = new Map<NetworkId, Set<NodeId>>();
-  for (const task of view.tasks.all()) {
-    if (task.nodeId === undefined || isDead(task)) continue;
-    for (const { networkId, addresses } of task.networks) {
-      if (addresses.length === 0) continue;
-      users.set(networkId, (users.get(networkId) ?? new Set<NodeId>()).add(task.nodeId));
-    }
+  constructor(view: StoreView, networkReady: Situation['networkReady']) {
+    this.#view = view;
+    this.#readyOf = ({ id }) => networkReady.get(id) ?? 0;
+    this.#nodes = [...view.nodes.all()]
+      .filter(isBalancing)
+      .sort((a, b) => this.#readyOf(a) - this.#readyOf(b));
   }
-  return users;
-}
 
-function isReleased(view: StoreView, situation: Situation, users: NetworkUsers, task: Task): boolean {
-  const balancing = balancingNodes(view, users, task);
-  if (balancing.length === 0) return true;
-  // A version that only this draft knows is not final.
-  if (task.leavingVersion === undefined || task.leavingVersion > view.version) return false;
-  const leavingVersion = task.leavingVersion;
-  return balancing.every((node) => (situation.networkReady.get(node.id) ?? 0) >= leavingVersion);
-}
+  /** Whether every node that balances to a task has taken it out. */
+  isDone(task: Task): boolean {
+    const everywhere = publishes(this.#view, task);
+    for (const node of this.#nodes) {
+      if (this.#isFarEnough(node, task)) return true;
+      if (everywhere || this.#isNear(node, task)) return false;
+    }
+    return true;
+  }
 
-function balancingNodes(view: StoreView, users: NetworkUsers, task: Task): Node[] {
-  const everywhere = publishes(view, task);
-  const near = new Set(task.networks.flatMap(({ networkId }) => [...(users.get(networkId) ?? [])]));
-  return [...view.nodes.all()].filter((node) => isBalancing(node) && (everywhere || near.has(node.id)));
+  #isFarEnough(node: Node, { leavingVersion }: Task): boolean {
+    // A version that only this draft knows is not final.
+    if (leavingVersion === undefined || leavingVersion > this.#view.version) return false;
+    return this.#readyOf(node) >= leavingVersion;
+  }
+
+  /** Whether a node has tasks on one of the task's networks. */
+  #isNear({ id }: Node, { networks }: Task): boolean {
+    return networks.some(
+      ({ networkId, addresses }) => addresses.length > 0 && this.#usersOf(networkId).has(id),
+    );
+  }
+
+  #usersOf(network: NetworkId): ReadonlySet<NodeId> {
+    const users = this.#users.get(network) ?? nodesOn(this.#view, network);
+    this.#users.set(network, users);
+    return users;
+  }
 }
 
 /** A node that has not spoken up yet since the lead changed goes on balancing; one without mesh addresses cannot. */
