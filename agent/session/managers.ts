@@ -28,6 +28,8 @@ export class Managers {
   readonly #modules: ManagersModules;
   #known: readonly KnownManager[];
   readonly #weights = new Map<string, number>();
+  /** Writes one after the other. */
+  #writing: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, modules: ManagersModules, known: readonly KnownManager[]) {
     this.#path = path;
@@ -58,7 +60,9 @@ export class Managers {
     this.#known = next;
     const addrs = new Set(next.map(({ addr }) => addr));
     for (const addr of [...this.#weights.keys()]) if (!addrs.has(addr)) this.#weights.delete(addr);
-    await writeJson(this.#path, next);
+    const written = this.#writing.then(() => writeJson(this.#path, next));
+    this.#writing = written.catch(() => undefined);
+    await written;
   }
 
   /** Adds managers that are known from elsewhere to those that are remembered. */

@@ -22,6 +22,8 @@ export interface RaftCallModules {
   readonly log: Log;
   /** host:port of managers, asked anew for each try. */
   readonly managers: () => readonly string[];
+  /** Told why a try failed that is made again. */
+  readonly failed?: (error: unknown) => void;
 }
 
 const RETRY = { firstMs: 50, maxMs: 2_000 };
@@ -59,7 +61,7 @@ export async function askToLeave(
 
 /** Turns to managers one after the other, and to the leader when one of them names it. */
 async function askLeader<T>(
-  { managers, clock, random, log }: RaftCallModules,
+  { managers, clock, random, log, failed }: RaftCallModules,
   signal: AbortSignal,
   ask: (addr: string) => Promise<T>,
 ): Promise<T> {
@@ -75,6 +77,7 @@ async function askLeader<T>(
       if (!FAILURES[codeOf(error)].retry) throw error;
       hint = error instanceof NotLeaderError ? error.leaderAddr : undefined;
       log.debug('a manager could not let this one in or out, asking again', { addr, err: error });
+      failed?.(error);
       if (hint === undefined) await clock.sleep(backoffMs(RETRY, attempt, random), signal);
     }
   }

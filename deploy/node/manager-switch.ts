@@ -3,7 +3,9 @@ import type { ClusterEvent } from '#manager/api/events.ts';
 import { refusalOf } from '#manager/api/manager.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
+import { backoffMs } from '#proto/base/backoff.ts';
 import type { Clock } from '#proto/base/clock.ts';
+import { codeOf, messageOf } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Metrics } from '#proto/base/metrics.ts';
 import type { Random } from '#proto/base/random.ts';
@@ -30,7 +32,9 @@ export interface ManagerSwitchModules {
   readonly onStarted?: (manager: ManagerPart, dialer: RpcDialer) => void;
 }
 
-const RETRY_MS = 2_000;
+const RETRY = { firstMs: 500, maxMs: 4_000 };
+/** How long the others are asked for by a manager that can do nothing else. */
+const ASK_MS_MAX = 5_000;
 
 /** Runs a manager on this node for as long as its certificate says that it is one. */
 export class ManagerSwitch implements AsyncDisposable {
@@ -41,6 +45,11 @@ export class ManagerSwitch implements AsyncDisposable {
   #current: ManagerPart | undefined;
   #lock: ManagerLock | undefined;
   #isLeaving = false;
+  #trouble: string | undefined;
+  /** The node has been no manager for a while, however short: what it had as one counts no more. */
+  #wasDemoted = false;
+  /** Ends a wait when the role changes. */
+  #waiting = new AbortController();
   #unfollow: () => void = () => undefined;
   /** Starting and stopping, one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -54,6 +63,11 @@ export class ManagerSwitch implements AsyncDisposable {
   /** The manager, while it runs. */
   get current(): ManagerPart | undefined {
     return this.#current;
+  }
+
+  /** Why it does not run, where this node is to manage. */
+  get trouble(): string | undefined {
+    return this.#trouble;
   }
 
   get dialer(): RpcDialer {
@@ -74,17 +88,35 @@ export class ManagerSwitch implements AsyncDisposable {
     const modules = { ...this.#modules, dialer: this.#dialer };
     const manager = await startManager(opts, modules, this.#stopping.signal);
     this.#current = manager;
+    this.#trouble = undefined;
     this.#lock = new ManagerLock(folder.raft, { ...this.#modules, ...manager });
     this.#watchRemoval(manager);
     onStarted?.(manager, this.#dialer);
   }
 
+  /**
+   * Starts the manager that was here before. What keeps it from starting, `trouble` tells: the node goes on without it,
+   * and it is tried again once the role is followed. One that has nothing on disk joins then, through managers that the
+   * node knows by that time.
+   */
+  async resume(): Promise<void> {
+    const { identity, folder } = this.#modules;
+    try {
+      if (identity.peer().role === 'manager' && folder.holdsRaft()) await this.start();
+    } catch (error) {
+      this.#tell(error);
+    }
+  }
+
   /** From now on the manager comes and goes with the role in the node's certificate. */
   followRole(): void {
+    const { identity } = this.#modules;
     const follow = (): void => {
+      if (identity.joined && identity.peer().role !== 'manager') this.#wasDemoted = true;
+      this.#waiting.abort(new Error('the role may have changed'));
       this.#turn = this.#turn.then(() => this.#become());
     };
-    this.#unfollow = this.#modules.identity.onChange(follow);
+    this.#unfollow = identity.onChange(follow);
     follow();
   }
 
@@ -114,26 +146,61 @@ export class ManagerSwitch implements AsyncDisposable {
   }
 
   async #become(): Promise<void> {
-    const { identity, log, clock } = this.#modules;
-    while (!this.#stopping.signal.aborted && identity.joined) {
+    const { identity, random, clock } = this.#modules;
+    for (let attempt = 0; !this.#stopping.signal.aborted && identity.joined; attempt += 1) {
       try {
-        if (identity.peer().role === 'manager') return await this.start();
-        return await this.#stepDown();
+        if (this.#wasDemoted) await this.#stepDown();
+        return await this.start();
       } catch (error) {
-        log.error('this node can’t yet be what its certificate says', { err: error });
-        await clock.sleep(RETRY_MS, this.#stopping.signal).catch(() => undefined);
+        this.#tell(error);
+        this.#waiting = new AbortController();
+        const signal = AbortSignal.any([this.#stopping.signal, this.#waiting.signal]);
+        if (await this.#beginsAnew(error, signal)) return;
+        await clock.sleep(backoffMs(RETRY, attempt, random), signal).catch(() => undefined);
       }
     }
   }
 
+  /** Says what is wrong, once for as long as it is the same. */
+  #tell(error: unknown): void {
+    const trouble = messageOf(error);
+    if (trouble === this.#trouble || this.#stopping.signal.aborted) return;
+    this.#trouble = trouble;
+    this.#modules.log.error('this node can’t yet be what its certificate says', { err: error });
+  }
+
+  /**
+   * A manager whose state can't be used asks to be let in like a newcomer: the others refuse while they count on what it
+   * had, and let it in once they have removed it.
+   */
+  async #beginsAnew(error: unknown, signal: AbortSignal): Promise<boolean> {
+    const { folder, identity, log } = this.#modules;
+    if (codeOf(error) !== 'FAILED_PRECONDITION' || !folder.holdsRaft()) return false;
+    try {
+      if (identity.peer().role !== 'manager') return false;
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS_MAX)]);
+      const modules = { ...this.#modules, dialer: this.#dialer };
+      const start = await askToJoin(this.#caller(), modules, patience);
+      log.warn('the others let this manager in anew: its state is set aside', {
+        aside: await folder.setAsideRaft(),
+      });
+      await this.start({ start });
+      return true;
+    } catch (refused) {
+      log.debug('a manager whose state can’t be used is not let in anew', { err: refused });
+      return false;
+    }
+  }
+
+  /** What it had is of no use to a manager that it may become later, whole or not. */
   async #stepDown(): Promise<void> {
     const { identity, folder } = this.#modules;
-    if (this.#current !== undefined) {
-      await this.#stop();
-      await folder.forgetRaft();
-    }
+    await this.#stop();
+    await folder.forgetRaft();
     // Only managers are locked.
     if (identity.lock !== undefined) await identity.lockWith(undefined);
+    this.#wasDemoted = false;
+    this.#trouble = undefined;
   }
 
   async #stop(): Promise<void> {
@@ -172,7 +239,10 @@ export class ManagerSwitch implements AsyncDisposable {
   }
 
   async #askToJoin(): Promise<Beginning> {
-    const modules = { ...this.#modules, dialer: this.#dialer };
+    const failed = (error: unknown): void => {
+      this.#trouble = `the managers of the swarm have not let this one in yet: ${messageOf(error)}`;
+    };
+    const modules = { ...this.#modules, dialer: this.#dialer, failed };
     return { start: await askToJoin(this.#caller(), modules, this.#stopping.signal) };
   }
 

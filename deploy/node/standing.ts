@@ -72,7 +72,9 @@ export async function stand(opts: StandOpts, modules: StandModules): Promise<Sta
     }),
   );
   let agent: AgentPart | undefined;
-  await manager.start(beginning);
+  // Who makes a swarm or joins one is told what went wrong; who was in one before goes on without its manager.
+  if (beginning === undefined && remoteAddrs.length === 0) await manager.resume();
+  else await manager.start(beginning);
   const { advertiseHost, dataPathAddr } = settings;
   const reached = { peer: { host: advertiseHost, port: peers.port }, dataPathAddr };
   const { hostname, executor } = daemon;

@@ -41,6 +41,8 @@ const ALREADY =
 const NOT_PART = 'This node is not part of a swarm';
 const NO_MANAGER =
   'This node is not a swarm manager: only a manager can go on with the swarm alone, with the state it has.';
+const LEAVING_BROKEN =
+  'You are attempting to leave the swarm on a node that holds the state of a manager, and its manager does not run. Leaving erases all of it. Use `--force` to ignore this message.';
 const LEAVING_LOCKED =
   'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.';
 const WRONG_KEY = 'swarm could not be unlocked: invalid key provided';
@@ -162,11 +164,15 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
   leave(force: boolean): Promise<void> {
     return this.#inTurn(async () => {
       const standing = this.#standing;
-      if (standing === undefined && !this.#identity.joined) throw new ShoalError('NOT_MANAGER', NOT_PART);
+      const isBroken = this.#trouble.state === 'error';
+      if (standing === undefined && !this.#identity.joined && !isBroken)
+        throw new ShoalError('NOT_MANAGER', NOT_PART);
       if (this.#identity.isLocked && !force) throw new ShoalError('UNAVAILABLE', LEAVING_LOCKED);
       if (standing?.manager.current !== undefined && !force) {
         throw new ShoalError('UNAVAILABLE', await leavingManagerText(standing.manager.current.consensus));
       }
+      if (!force && (this.isManager || isBroken) && this.#folder.holdsRaft())
+        throw new ShoalError('UNAVAILABLE', LEAVING_BROKEN);
       if (standing === undefined) await this.#clearAway();
       else await this.#takeLeave(standing);
       await this.#abandon();
@@ -195,8 +201,10 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     const nodeId = this.nodeId;
     const settings = this.#settings;
     const managers = this.#standing?.agent.membership.managers.all() ?? [];
+    const error = this.#standing?.manager.trouble;
     return {
       ...this.#trouble,
+      ...(error === undefined ? {} : { error }),
       ...(nodeId === undefined ? {} : { nodeId }),
       ...(settings === undefined ? {} : { nodeAddr: settings.advertiseHost }),
       managers: managers.flatMap(({ nodeId: id, addr }) => (id === undefined ? [] : [{ nodeId: id, addr }])),
@@ -213,16 +221,42 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
 
   /** Stands again where the last daemon stood; a failure is told by `info`, and does not end this one. */
   async resume(): Promise<void> {
+    try {
+      await this.#resume();
+    } catch (error) {
+      this.#trouble = { state: 'error', error: messageOf(error) };
+      this.#modules.log.error('this node can’t take its place in the swarm', { err: error });
+    }
+  }
+
+  async #resume(): Promise<void> {
     const settings = await this.#folder.read();
-    if (settings === undefined || settings.founding || !this.#identity.joined) return this.#abandon();
+    const isFounding = settings?.founding === true;
+    if (!isFounding) this.#refuseLoss(settings);
+    if (settings === undefined || isFounding || !this.#identity.joined) return this.#abandon();
     if (this.#identity.isLocked) {
       this.#settings = settings;
       this.#trouble = { state: 'locked' };
       return;
     }
-    await this.#standAsBefore(settings).catch((error: unknown) => {
-      this.#modules.log.error('this node can’t take its place in the swarm', { err: error });
-    });
+    await this.#standAsBefore(settings);
+  }
+
+  /** A node that was never whole is given up; one that has lost a file of several is not, for the others may be all there is. */
+  #refuseLoss(settings: SwarmSettings | undefined): void {
+    const { joined } = this.#identity;
+    const lost =
+      joined && settings === undefined
+        ? 'settings.json'
+        : !joined && this.#folder.holdsRaft()
+          ? 'identity.json'
+          : undefined;
+    if (lost === undefined) return;
+    throw new ShoalError(
+      'FAILED_PRECONDITION',
+      `${this.#folder.path}/${lost} is missing, and what else this node had in a swarm is there. Nothing was changed. ` +
+        'Put the file back and start the daemon again; or give up what is there with "docker swarm leave --force"',
+    );
   }
 
   async #standAsBefore(settings: SwarmSettings): Promise<void> {
@@ -349,13 +383,17 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
     await this.#standing?.[Symbol.asyncDispose]();
     this.#standing = undefined;
     this.#settings = undefined;
+    // In this order: one that is cut short is not taken for a manager that lost a file.
+    await this.#folder.forgetRaft();
     await this.#identity.forget();
     await this.#folder.forget();
     this.#trouble = { state: 'inactive' };
   }
 
   #requireInactive(): void {
-    if (this.#standing !== undefined || this.#identity.joined) throw new ShoalError('UNAVAILABLE', ALREADY);
+    const isBroken = this.#trouble.state === 'error';
+    if (this.#standing !== undefined || this.#identity.joined || isBroken)
+      throw new ShoalError('UNAVAILABLE', ALREADY);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson, writeJson } from '#agent/session/files.ts';
@@ -55,9 +56,19 @@ export class SwarmFolder {
     await writeJson(join(this.path, 'settings.json'), settings);
   }
 
-  /** A demoted manager keeps nothing of what only managers may know. */
+  /** Whether there is anything of a manager's state, whole or not. */
+  holdsRaft(): boolean {
+    return [this.raft, join(this.raft, 'log'), join(this.raft, 'snapshots')].some((path) =>
+      namesIn(path).some((name) => name !== 'log' && name !== 'snapshots'),
+    );
+  }
+
+  /** A demoted manager keeps nothing of what only managers may know: all of it goes at once, as far as a restart sees. */
   async forgetRaft(): Promise<void> {
-    await rm(this.raft, { recursive: true, force: true });
+    const going = `${this.raft}.going`;
+    await rm(going, { recursive: true, force: true });
+    if (existsSync(this.raft)) await rename(this.raft, going);
+    await rm(going, { recursive: true, force: true });
   }
 
   /** What only this manager may know, of a group that lost its members to another: kept, the newest, and looked at by nobody. */
@@ -71,4 +82,8 @@ export class SwarmFolder {
   async forget(): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
   }
+}
+
+function namesIn(path: string): readonly string[] {
+  return existsSync(path) ? readdirSync(path) : [];
 }

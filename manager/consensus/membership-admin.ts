@@ -167,7 +167,8 @@ export class MembershipAdmin {
     if (member.learner && progress?.match === 0 && sameAddresses(there, wanted)) return member;
     throw new ShoalError(
       'CONFLICT',
-      `node ${wanted.nodeId} is a manager of this cluster already, at ${there.raftAddr}: remove it before it joins again`,
+      `node ${wanted.nodeId} is a manager of this cluster already, at ${there.raftAddr}, and comes without the state it had: ` +
+        `"docker node demote ${wanted.nodeId}" on another manager, then "docker node promote ${wanted.nodeId}"`,
     );
   }
 

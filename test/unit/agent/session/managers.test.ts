@@ -38,6 +38,15 @@ test('the list is remembered, and never replaced by an empty one', async (t) => 
   });
 });
 
+test('of lists that are learned at once the last is remembered', async (t) => {
+  await inDirectory(async (dir) => {
+    const managers = await Managers.open(dir, modules);
+    const lists = ['a', 'b', 'c', 'd'].map((name) => [manager(name)]);
+    await Promise.all(lists.map((list) => managers.learn(list)));
+    t.deepEqual((await Managers.open(dir, modules)).all(), [manager('d')]);
+  });
+});
+
 test("a list that can't be read counts as none", async (t) => {
   await inDirectory(async (dir) => {
     await writeFile(join(dir, 'managers.json'), '{"half');
