@@ -9,8 +9,10 @@ import type { Settled, StoreMachine } from './machine.ts';
 import { type NextPart, PartQueue } from './part-queue.ts';
 
 export interface ProposerOpts {
-  /** An entry, and so a change. A transaction that is larger goes in parts. */
+  /** An entry. A transaction that is larger goes in parts. */
   readonly entryBytesMax: number;
+  /** A change: rows are sent to agents and written to snapshots whole. */
+  readonly changeBytesMax: number;
   readonly transactionBytesMax: number;
   readonly transactionChangesMax: number;
   /** A part of a transaction that is larger than an entry: what is written before others get their turn. */
@@ -34,6 +36,7 @@ export interface ProposerOpts {
 
 export const PROPOSER_OPTS: ProposerOpts = {
   entryBytesMax: LIMITS.raftEntryBytesMax,
+  changeBytesMax: LIMITS.raftEntryBytesMax,
   transactionBytesMax: LIMITS.transactionBytesMax,
   transactionChangesMax: LIMITS.transactionChangesMax,
   partBytes: 512 * 1024,
@@ -141,12 +144,12 @@ export class Proposer {
   }
 
   #refuseTooLarge({ changes }: Transaction, bytes: number): void {
-    const { entryBytesMax, transactionBytesMax } = this.#opts;
+    const { changeBytesMax, transactionBytesMax } = this.#opts;
     const largest = largestOf(changes);
-    if (ENTRY_HEADER_BYTES + largest > entryBytesMax)
+    if (largest > changeBytesMax)
       throw new ShoalError(
         'INVALID_ARGUMENT',
-        `this change takes ${largest} bytes, and one change may take ${entryBytesMax - ENTRY_HEADER_BYTES}: make it smaller`,
+        `this change takes ${largest} bytes, and one change may take ${changeBytesMax}: make it smaller`,
       );
     if (bytes > transactionBytesMax)
       throw new ShoalError(

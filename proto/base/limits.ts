@@ -13,11 +13,11 @@ export const LIMITS = {
   raftTickMs: 10,
   raftHeartbeatTicks: 5,
   raftElectionTicks: 15,
-  /** One entry of the log, and so one change of the store; Swarm's own is 1.5 MiB, for a whole transaction. */
+  /** One entry of the log, and one change of the store; Swarm's own is 1.5 MiB, for a whole transaction. */
   raftEntryBytesMax: 1536 * KIB,
   /** One transaction of the store, in however many entries: every manager keeps its parts until the last has come. */
   transactionBytesMax: 32 * MIB,
-  /** Its changes. They are applied in one go, 10 to 20 us each: for a second at most nothing else gets its turn. */
+  /** Its changes. They are applied in one go, 10 to 20 us each: nothing else gets its turn for about a second. */
   transactionChangesMax: 50_000,
   /** One message between managers: an entry and its envelope, several small ones. */
   raftMessageBytesMax: 4 * MIB,

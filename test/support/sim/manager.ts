@@ -22,6 +22,9 @@ import { WitnessedMachine, witnessedConsensus } from './witnessed.ts';
 /** How long the store waits for a write before it says that its outcome is unknown. */
 const WRITE_TIMEOUT_MS = 1500;
 
+/** For every other manager, so that much of what it writes goes in parts. */
+const SMALL_ENTRIES = { entryBytesMax: 100, partBytes: 60 };
+
 /** Of a good disk. */
 const SYNC_MS_MAX = 2;
 
@@ -301,7 +304,8 @@ export class SimManager {
 
   #openStore(life: Life, consensus: Consensus): ReplicatedStore {
     const { truth, random } = this.#modules;
-    const opts = { ...PROPOSER_OPTS, timeoutMs: WRITE_TIMEOUT_MS };
+    const entries = this.raftId % 2 === 0 ? SMALL_ENTRIES : {};
+    const opts = { ...PROPOSER_OPTS, ...entries, timeoutMs: WRITE_TIMEOUT_MS };
     return new ReplicatedStore(opts, {
       machine: life.machine,
       consensus: witnessedConsensus(consensus, truth, () => life.gone),

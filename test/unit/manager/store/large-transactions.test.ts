@@ -139,7 +139,7 @@ test('large: a change that refuses it refuses all of it', async (t) => {
 });
 
 test('large: one with too many bytes or changes is refused before anything is proposed, and says the sizes', async (t) => {
-  const opened = open({ transactionBytesMax: 500, transactionChangesMax: 30 });
+  const opened = open({ changeBytesMax: 198, transactionBytesMax: 500, transactionChangesMax: 30 });
   const refused = async (given: { changes: readonly Change[] }, message: RegExp): Promise<void> => {
     await t.throwsAsync(opened.store.update(given), { code: 'INVALID_ARGUMENT', message });
   };
