@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { decodeEntry } from '#manager/store/log-entry.ts';
 import { StoreMachine } from '#manager/store/machine.ts';
 
 const DIRECTORY = join(import.meta.dirname, '../../../data/histories');
@@ -55,6 +56,24 @@ for (const name of names) {
     t.is(second.hash(), recorded.hash);
   });
 }
+
+test('history 0003: restarted in the middle of large transactions, it gives the same state', async (t) => {
+  const recorded = JSON.parse(read('0003.json')) as Recorded;
+  let machine = new StoreMachine();
+  let restarts = 0;
+  for (const entry of entriesOf('0003')) {
+    machine.apply([entry]);
+    if (entry.data.length === 0 || decodeEntry(entry.data).part === undefined) continue;
+    const restarted = new StoreMachine();
+    await restarted.restore(machine.snapshot(), machine.version);
+    machine = restarted;
+    restarts += 1;
+  }
+  t.true(restarts > 20);
+  t.is(machine.hash(), recorded.hash);
+  const snapshot = Buffer.from(read('0003.snapshot'), 'base64');
+  t.is(snapshot[7], 3, 'it ends in the middle of one: its snapshot is of format 3');
+});
 
 test('histories: there is at least one', (t) => {
   t.true(names.includes('0001'));
