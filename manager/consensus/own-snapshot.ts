@@ -10,6 +10,8 @@ import type { SnapshotInfo } from './wire.ts';
  * at a start.
  */
 const SNAPSHOT_EVERY_BYTES = 32 * 1024 * 1024;
+/** A log that grows fast reaches the number of entries again at once: that alone makes one due no more often than this. */
+const PAUSE_MS = 2_000;
 /** After one that failed, so long passes before the next try. */
 const RETRY_AFTER_MS = 10_000;
 
@@ -34,6 +36,7 @@ export class OwnSnapshot {
   #asked = false;
   #writer: SnapshotWriter | undefined;
   #notBeforeMs = 0;
+  #begunMs = Number.NEGATIVE_INFINITY;
   #bytes = 0;
 
   constructor(opts: OwnSnapshotOpts, modules: OwnSnapshotModules) {
@@ -45,7 +48,12 @@ export class OwnSnapshot {
   applied(index: number, bytes: number): void {
     this.#bytes += bytes;
     const entries = index - (this.#modules.snapshots.latest?.index ?? 0);
-    if (entries >= this.#opts.everyEntries || this.#bytes >= SNAPSHOT_EVERY_BYTES) this.demand();
+    if (this.#bytes >= SNAPSHOT_EVERY_BYTES || (entries >= this.#opts.everyEntries && this.#isRested))
+      this.demand();
+  }
+
+  get #isRested(): boolean {
+    return this.#modules.clock.monotonicMs() - this.#begunMs >= PAUSE_MS;
   }
 
   /** Asks for one now, unless one is being made or the last try just failed. */
@@ -57,6 +65,7 @@ export class OwnSnapshot {
 
   begin(index: number): void {
     this.#bytes = 0;
+    this.#begunMs = this.#modules.clock.monotonicMs();
     const info = this.#modules.infoAt(index);
     if (info !== undefined)
       this.#guarded(() => {
