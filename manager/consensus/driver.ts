@@ -31,7 +31,7 @@ const SUCCESSION_STEP_MS = 15;
 const SUCCESSION_JITTER_MS = 4;
 
 /** A follower's main thread is given what is committed no more often than this: each time it wakes a thread. */
-const FOLLOWER_HAND_OVER_MS = 2;
+const FOLLOWER_HAND_OVER_MS = 5;
 
 const NO_BYTES = new Uint8Array();
 

@@ -7,7 +7,13 @@ const COMMIT_NEWS_MS = 1;
 
 export interface OutboxModules {
   readonly transport: Pick<Transport, 'send'>;
-  readonly clock: Pick<Clock, 'timer'>;
+  readonly clock: Pick<Clock, 'timer' | 'monotonicMs'>;
+}
+
+interface News {
+  readonly message: Message;
+  /** Since when there is something to say. */
+  readonly sinceMs: number;
 }
 
 /**
@@ -16,7 +22,7 @@ export interface OutboxModules {
  */
 export class Outbox implements Disposable {
   readonly #modules: OutboxModules;
-  readonly #news = new Map<number, Message>();
+  readonly #news = new Map<number, News>();
   #cancel: (() => void) | undefined;
 
   constructor(modules: OutboxModules) {
@@ -25,11 +31,7 @@ export class Outbox implements Disposable {
 
   send(message: Message): void {
     const isAppend = message.type === MessageType.App;
-    if (isAppend && (message.entries ?? []).length === 0) {
-      this.#news.set(message.to, message);
-      this.#cancel ??= this.#modules.clock.timer(COMMIT_NEWS_MS, () => this.#flush());
-      return;
-    }
+    if (isAppend && (message.entries ?? []).length === 0) return this.#keep(message);
     if (isAppend) this.#news.delete(message.to);
     this.#modules.transport.send(message);
   }
@@ -38,10 +40,23 @@ export class Outbox implements Disposable {
     this.#cancel?.();
   }
 
+  #keep(message: Message): void {
+    const { clock } = this.#modules;
+    const sinceMs = this.#news.get(message.to)?.sinceMs ?? clock.monotonicMs();
+    this.#news.set(message.to, { message, sinceMs });
+    this.#cancel ??= clock.timer(COMMIT_NEWS_MS, () => this.#flush());
+  }
+
+  /** The timer may have been set for older news, which entries have carried since: what is young waits on. */
   #flush(): void {
+    const { clock, transport } = this.#modules;
     this.#cancel = undefined;
-    const news = [...this.#news.values()];
-    this.#news.clear();
-    for (const message of news) this.#modules.transport.send(message);
+    const dueMs = clock.monotonicMs() - COMMIT_NEWS_MS;
+    for (const [to, { message, sinceMs }] of [...this.#news]) {
+      if (sinceMs > dueMs) continue;
+      this.#news.delete(to);
+      transport.send(message);
+    }
+    if (this.#news.size > 0) this.#cancel = clock.timer(COMMIT_NEWS_MS, () => this.#flush());
   }
 }

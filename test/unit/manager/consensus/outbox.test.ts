@@ -48,3 +48,24 @@ test('entries carry the news, for the member they go to', async (t) => {
   await clock.advance(1);
   t.deepEqual(sent, ['append 1 to 2, 5', 'append 0 to 3, 5']);
 });
+
+test('news that entries have carried does not hasten younger news', async (t) => {
+  const { clock, sent, outbox } = setup();
+  outbox.send(append(2, 5));
+  await clock.advance(0.6);
+  outbox.send(append(2, 5, 1));
+  outbox.send(append(2, 6));
+  await clock.advance(0.6);
+  t.deepEqual(sent, ['append 1 to 2, 5']);
+  await clock.advance(1);
+  t.deepEqual(sent, ['append 1 to 2, 5', 'append 0 to 2, 6']);
+});
+
+test('newer news does not hold up older news', async (t) => {
+  const { clock, sent, outbox } = setup();
+  outbox.send(append(2, 5));
+  await clock.advance(0.6);
+  outbox.send(append(2, 6));
+  await clock.advance(0.6);
+  t.deepEqual(sent, ['append 0 to 2, 6']);
+});
