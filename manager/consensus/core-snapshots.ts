@@ -15,6 +15,7 @@ const KEPT_BYTES = 16 * 1024 * 1024;
 
 export interface CoreSnapshotsOpts {
   readonly everyEntries: number;
+  readonly pauseMs: number;
   readonly logEntriesForSlowFollowers: number;
 }
 

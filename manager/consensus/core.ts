@@ -77,7 +77,11 @@ export class Core implements AsyncDisposable {
     this.#history = new MembershipHistory(snapshot?.index ?? 0, snapshot?.membership ?? NO_MEMBERSHIP);
     const reachableMs = 2 * limits.electionTicks * limits.tickMs;
     this.#roster = new Roster({ self, reachableMs }, { ...modules, history: this.#history });
-    const snapshotOpts = { ...limits, everyEntries: limits.snapshotEveryEntries };
+    const snapshotOpts = {
+      ...limits,
+      everyEntries: limits.snapshotEveryEntries,
+      pauseMs: limits.snapshotPauseMs,
+    };
     const snapshotModules = { ...modules, state: this.#state, history: this.#history, port };
     this.#snapshots = new CoreSnapshots(snapshotOpts, snapshotModules);
     const demandSnapshot = (): void => this.#snapshots.demand();

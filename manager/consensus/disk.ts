@@ -12,6 +12,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { DirectFile } from './direct-file.ts';
 
 /*
  * The disk as consensus uses it: synchronous, because the loop that calls it does nothing but Raft and a call through
@@ -25,6 +26,11 @@ export interface DiskFile {
   read(into: Uint8Array, at: number): number;
   /** Writes all of `bytes` or throws; durable only after sync(). */
   write(bytes: Uint8Array, at: number): void;
+  /**
+   * Writes all of `bytes`, whole blocks into blocks that are there, durable on return. False when this file or disk has
+   * no such writes: then it is as if nothing had been tried.
+   */
+  writeThrough?(bytes: Uint8Array, at: number): boolean;
   truncate(bytes: number): void;
   /** Returns once everything written is durable. After a failure nothing is known about what was written. */
   sync(): void;
@@ -66,6 +72,8 @@ export const machineDisk: Disk = {
 
 class MachineFile implements DiskFile {
   readonly #handle: number;
+  /** Made when it is first asked for; null where there is none. */
+  #direct: DirectFile | null | undefined;
 
   constructor(handle: number) {
     this.#handle = handle;
@@ -90,6 +98,11 @@ class MachineFile implements DiskFile {
     while (done < bytes.length) done += writeSync(this.#handle, bytes, done, bytes.length - done, at + done);
   }
 
+  writeThrough(bytes: Uint8Array, at: number): boolean {
+    if (this.#direct === undefined) this.#direct = DirectFile.of(this.#handle) ?? null;
+    return this.#direct?.write(bytes, at) ?? false;
+  }
+
   truncate(bytes: number): void {
     ftruncateSync(this.#handle, bytes);
   }
@@ -99,6 +112,7 @@ class MachineFile implements DiskFile {
   }
 
   close(): void {
+    this.#direct?.close();
     closeSync(this.#handle);
   }
 }

@@ -30,6 +30,8 @@ export interface ConsensusLimits {
   readonly heartbeatTicks: number;
   readonly electionTicks: number;
   readonly snapshotEveryEntries: number;
+  /** Between two snapshots that only the number of entries asks for. */
+  readonly snapshotPauseMs: number;
   readonly logEntriesForSlowFollowers: number;
   readonly snapshotsKept: number;
   readonly segmentBytes: number;
@@ -44,6 +46,7 @@ export const DEFAULT_LIMITS: ConsensusLimits = {
   heartbeatTicks: LIMITS.raftHeartbeatTicks,
   electionTicks: LIMITS.raftElectionTicks,
   snapshotEveryEntries: LIMITS.snapshotEveryEntries,
+  snapshotPauseMs: 2_000,
   logEntriesForSlowFollowers: LIMITS.logEntriesForSlowFollowers,
   snapshotsKept: 2,
   segmentBytes: 16 * 1024 * 1024,

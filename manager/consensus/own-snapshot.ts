@@ -10,13 +10,13 @@ import type { SnapshotInfo } from './wire.ts';
  * at a start.
  */
 const SNAPSHOT_EVERY_BYTES = 32 * 1024 * 1024;
-/** A log that grows fast reaches the number of entries again at once: that alone makes one due no more often than this. */
-const PAUSE_MS = 2_000;
 /** After one that failed, so long passes before the next try. */
 const RETRY_AFTER_MS = 10_000;
 
 export interface OwnSnapshotOpts {
   readonly everyEntries: number;
+  /** A log that grows fast reaches that number again at once: alone it makes no snapshot due so soon after the last. */
+  readonly pauseMs: number;
 }
 
 export interface OwnSnapshotModules {
@@ -53,7 +53,7 @@ export class OwnSnapshot {
   }
 
   get #isRested(): boolean {
-    return this.#modules.clock.monotonicMs() - this.#begunMs >= PAUSE_MS;
+    return this.#modules.clock.monotonicMs() - this.#begunMs >= this.#opts.pauseMs;
   }
 
   /** Asks for one now, unless one is being made or the last try just failed. */

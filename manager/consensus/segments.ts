@@ -9,7 +9,7 @@ const SUFFIX = '.wal';
 const SPARE_PREFIX = 'spare-';
 const ZEROS = Buffer.alloc(1024 * 1024);
 /** A log that is collected gives back as many segments at once as a busy log soon takes. */
-const SPARES_MAX = 2;
+const SPARES_MAX = 4;
 /** After the disk was full, this many calls of prepare() do nothing. */
 const SKIPS_WHEN_FULL = 500;
 

@@ -2,6 +2,7 @@ import type { Entry, HardState } from 'raft-ts';
 import { assert } from '#proto/base/assert.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
+import type { DiskFile } from './disk.ts';
 import { type Identity, itemBytesMax, type LogItem, writeItem } from './items.ts';
 import type { LogIndex } from './log-index.ts';
 import { readBack, type Wanted } from './log-read-back.ts';
@@ -233,8 +234,7 @@ export class Wal {
   #write(segment: OpenSegment & { tail: number }, bytes: Buffer): void {
     const startedAtMs = this.#modules.clock.monotonicMs();
     try {
-      segment.file.write(bytes, segment.tail);
-      segment.file.sync();
+      writeDurably(segment.file, bytes, segment.tail);
     } catch (error) {
       this.#leave();
       throw error;
@@ -247,6 +247,12 @@ export class Wal {
     if (item.kind === 'hard-state') this.#hardState = item.hardState;
     if (item.kind === 'entry') segment.lastIndex = Math.max(segment.lastIndex, item.entry.index);
   }
+}
+
+function writeDurably(file: DiskFile, bytes: Buffer, at: number): void {
+  if (file.writeThrough?.(bytes, at)) return;
+  file.write(bytes, at);
+  file.sync();
 }
 
 /** Cuts the last segment off where the log ends, so that what a write cut short left there is gone for good. */

@@ -207,7 +207,7 @@ export class SimGroup {
         name,
         clockRate: bug.clockRate?.(this.#named) ?? 1 + spread,
         core: {
-          limits: { ...DEFAULT_LIMITS, ...limits },
+          limits: { ...DEFAULT_LIMITS, snapshotPauseMs: 0, ...limits },
           reads: leaseReads ? 'lease' : 'safe',
         },
         bug,

@@ -14,7 +14,12 @@ import { type Metrics, nullMetrics } from '#proto/base/metrics.ts';
 import { type TestCa, type TestNode, testCa } from '#test/support/certificates.ts';
 import { freePort } from '#test/support/free-port.ts';
 
-const LIMITS = { snapshotEveryEntries: 50, logEntriesForSlowFollowers: 5, segmentBytes: 1024 * 1024 };
+const LIMITS = {
+  snapshotEveryEntries: 50,
+  snapshotPauseMs: 0,
+  logEntriesForSlowFollowers: 5,
+  segmentBytes: 1024 * 1024,
+};
 
 /** No thread of a busy machine waits for its turn as long as an election takes with these. */
 const PATIENT = { ...LIMITS, tickMs: 100, electionTicks: 25 };

@@ -10,7 +10,7 @@ const MS_MAX = 10_000 * KILLS + 60_000;
 const ACKED_MAX = 150;
 /** Longer than a leader's main thread may say nothing, by far. */
 const STALL_MS = 60_000;
-const LIMITS = { snapshotEveryEntries: 100, segmentBytes: 256 * 1024 };
+const LIMITS = { snapshotEveryEntries: 100, snapshotPauseMs: 0, segmentBytes: 256 * 1024 };
 
 function missing(manager: ManagerProcess, words: readonly string[]): string[] {
   const there = new Set(words);

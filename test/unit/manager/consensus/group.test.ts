@@ -202,6 +202,24 @@ test('snapshot: the log behind it goes, a restart starts from it, and nothing is
   await group.close();
 });
 
+test('snapshot: a busy log takes none right after another, however many entries there are', async (t) => {
+  const limits = { snapshotEveryEntries: 20, snapshotPauseMs: 60_000 };
+  const group = await Group.of(1, { limits });
+  const indexNow = async () => {
+    await group.clock.advance(1_000);
+    return (await group.resolved(group.consensus('m1').status())).snapshotIndex;
+  };
+  await group.writeAll('w', 30);
+  const first = await indexNow();
+  t.true(first >= 20);
+  await group.writeAll('x', 60);
+  t.is(await indexNow(), first);
+  await group.clock.advance(limits.snapshotPauseMs);
+  await group.writeAll('y', 1);
+  t.true((await indexNow()) >= first + 60);
+  await group.close();
+});
+
 test('snapshot: a manager that fell behind the log is sent one and catches up', async (t) => {
   const group = await Group.of(3, { limits: { snapshotEveryEntries: 20, logEntriesForSlowFollowers: 5 } });
   const slow = NAMES.find((name) => name !== group.leader()?.name) as string;

@@ -48,7 +48,7 @@ export interface Manager {
   raftId: number;
 }
 
-const LIMITS: ConsensusLimits = { ...DEFAULT_LIMITS, segmentBytes: 64 * 1024 };
+const LIMITS: ConsensusLimits = { ...DEFAULT_LIMITS, segmentBytes: 64 * 1024, snapshotPauseMs: 0 };
 
 /** Managers in one process, under one clock that moves when told to. */
 export class Group {
