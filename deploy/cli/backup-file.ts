@@ -1,6 +1,7 @@
 import { scryptSync } from 'node:crypto';
 import { dirname } from 'node:path';
 import { type Disk, machineDisk } from '#manager/consensus/disk.ts';
+import { reasonOf } from '#manager/consensus/finding.ts';
 import type { DataKey, KeyRing } from '#manager/consensus/keys.ts';
 import { NO_MEMBERSHIP } from '#manager/consensus/membership.ts';
 import { WRONG_KEY } from '#manager/consensus/sealed.ts';
@@ -55,10 +56,26 @@ export async function* readBackupFile(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = openFile(path, passphrase);
   try {
-    for (let piece = reader.next(); piece !== undefined; piece = reader.next()) yield piece;
+    for (let piece = nextOf(path, reader); piece !== undefined; piece = nextOf(path, reader)) yield piece;
   } finally {
     reader.close();
   }
+}
+
+function nextOf(path: string, reader: SnapshotReader): Uint8Array | undefined {
+  try {
+    return reader.next();
+  } catch (error) {
+    throw ofBackup(path, error);
+  }
+}
+
+/** What is said of damaged snapshots ends with what managers are to do. */
+function ofBackup(path: string, error: unknown): unknown {
+  const reason = reasonOf(error);
+  if (reason === messageOf(error)) return error;
+  const message = `backup ${path}: ${reason}. Nothing was changed. Use another backup, or take one anew`;
+  return new ShoalError('FAILED_PRECONDITION', message, { cause: error });
 }
 
 /** The first record does not open with a key that another passphrase made. */
@@ -66,7 +83,7 @@ function openFile(path: string, passphrase: string | undefined): SnapshotReader 
   try {
     return new SnapshotReader(path, { disk: machineDisk, keys: keysOf(path, passphrase) });
   } catch (error) {
-    if (!messageOf(error).startsWith(WRONG_KEY)) throw error;
+    if (!messageOf(error).startsWith(WRONG_KEY)) throw ofBackup(path, error);
     throw new ShoalError('FAILED_PRECONDITION', `${path} is encrypted with another passphrase`, {
       cause: error,
     });

@@ -8,6 +8,7 @@ import { type ClusterNetworkView, networkRequest, networkView } from './convert/
 import { type Answer, whereverLed } from './forward.ts';
 import { freshView, type Handlers, param } from './handlers.ts';
 import { type ClusterApiModules, type ManagerParts, requireManager } from './manager.ts';
+import { withReason } from './quorum.ts';
 
 /** The networks of the cluster, for the network routes of a node, which has networks of its own, too. */
 export interface ClusterNetworkProvider {
@@ -25,8 +26,10 @@ type Modules = Pick<ClusterApiModules, 'manager' | 'clock'>;
 
 /** NOT_MANAGER from every call while this node is no manager. Changes are made by the leader, as everywhere. */
 export function clusterNetworks(modules: Modules): ClusterNetworkProvider {
-  const view = (): ReturnType<typeof freshView> =>
-    freshView({ ...requireManager(modules), clock: modules.clock });
+  const view = (): ReturnType<typeof freshView> => {
+    const parts = requireManager(modules);
+    return saying(parts, freshView({ ...parts, clock: modules.clock }));
+  };
   return {
     async list() {
       const { networks } = await view();
@@ -116,7 +119,7 @@ async function changed<T>(
   const parts = requireManager(modules);
   const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body));
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-  return whereverLed<T>(parts, modules.clock, {
+  const made = whereverLed<T>(parts, modules.clock, {
     call: { method, target, headers, body: bytes },
     signal: new AbortController().signal,
     here: async () => {
@@ -124,6 +127,14 @@ async function changed<T>(
       return here(parts);
     },
     away: resultOf,
+  });
+  return saying(parts, made);
+}
+
+/** A failure for want of a leader says why there is none, where that is known. */
+function saying<T>(parts: ManagerParts, asked: Promise<T>): Promise<T> {
+  return asked.catch(async (error: unknown) => {
+    throw await withReason(error, parts);
   });
 }
 

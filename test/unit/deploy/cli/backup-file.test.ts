@@ -56,7 +56,11 @@ test('file: any change and any loss is noticed', async (t) => {
       await t.throwsAsync(contentOf(path), { code: 'FAILED_PRECONDITION' }, `byte ${at}`);
     }
     await writeFile(path, whole.subarray(0, -100));
-    await t.throwsAsync(contentOf(path), { message: /is damaged at byte/ });
+    await t.throwsAsync(contentOf(path), {
+      message: /is damaged at byte \d+\. Nothing was changed\. Use another backup/,
+    });
+    await writeFile(path, 'no backup at all');
+    await t.throwsAsync(contentOf(path), { message: /does not start as one\. .*Use another backup/ });
   });
 });
 

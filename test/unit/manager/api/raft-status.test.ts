@@ -1,6 +1,7 @@
 import test from 'ava';
 import { footnotes, headlines } from '#deploy/cli/swarm-status.ts';
 import { type RaftView, raftView } from '#manager/api/convert/raft-view.ts';
+import { clusterNetworks } from '#manager/api/networks.ts';
 import { type OperatorParts, operatorRoutes } from '#manager/api/operator.ts';
 import { quorumOf, quorumText } from '#manager/api/quorum.ts';
 import { collectRaftReport, type RaftStatusParts, raftReportService } from '#manager/api/raft-status.ts';
@@ -159,6 +160,9 @@ test('reads and writes that fail for want of a quorum say so behind the words of
     t.is(answer.status, 503);
     t.regex((answer.body as { message: string }).message, expected);
   }
+  const networks = clusterNetworks(base.modules);
+  const asked = [networks.list(), networks.create({ Name: 'front' }), networks.remove('front')];
+  await Promise.all(asked.map((one) => t.throwsAsync(one, { code: 'UNAVAILABLE', message: expected })));
 });
 
 test('reads that may be stale need nobody, and are marked', async (t) => {
