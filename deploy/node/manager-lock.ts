@@ -1,6 +1,6 @@
 import type { IdentityLock, NodeIdentity } from '#agent/session/identity.ts';
 import { unlockSecret } from '#manager/ca/unlock-key.ts';
-import type { RotatesKey } from '#manager/consensus/consensus.ts';
+import type { KeepsFiles } from '#manager/consensus/consensus.ts';
 import { machineDisk } from '#manager/consensus/disk.ts';
 import {
   addKey,
@@ -19,7 +19,7 @@ const INNER_BYTES = 32;
 export interface ManagerLockModules {
   readonly identity: NodeIdentity;
   readonly store: Pick<Store, 'view' | 'subscribe'>;
-  readonly consensus: RotatesKey;
+  readonly consensus: Pick<KeepsFiles, 'rotateKey'>;
   readonly random: Pick<Random, 'bytes'>;
   readonly log: Log;
 }

@@ -1,7 +1,7 @@
 import { type ClusterEvent, ClusterEvents } from '#manager/api/events.ts';
 import { raftReportService } from '#manager/api/raft-status.ts';
 import { CaService } from '#manager/ca/service.ts';
-import type { Consensus, Leadership, RotatesKey } from '#manager/consensus/consensus.ts';
+import type { Consensus, KeepsFiles, Leadership } from '#manager/consensus/consensus.ts';
 import { RaftHealth } from '#manager/consensus/health.ts';
 import { startConsensus } from '#manager/consensus/host.ts';
 import { LeadWatch } from '#manager/consensus/lead-watch.ts';
@@ -27,6 +27,7 @@ import type { IdentitySource, Implementation, RpcDialer, RpcServer } from '#prot
 import type { NodeId } from '#proto/types/ids.ts';
 import { type HostPort, textOf } from './addresses.ts';
 import { takePrecedence } from './precedence.ts';
+import { followSnapshotPolicy } from './snapshot-policy.ts';
 
 export interface ManagerOpts {
   /** Of this manager alone. */
@@ -68,7 +69,7 @@ export interface ManagerModules {
 export interface ManagerPart extends AsyncDisposable {
   readonly nodeId: NodeId;
   readonly store: ReplicatedStore;
-  readonly consensus: Consensus & RotatesKey;
+  readonly consensus: Consensus & KeepsFiles;
   readonly health: RaftHealth;
   readonly leadWatch: LeadWatch;
   readonly logs: LogBroker;
@@ -103,6 +104,7 @@ export async function startManager(
   const consensus = stack.use(await openConsensus(opts, machine, { ...modules, metrics: health.metrics }));
   const leadWatch = stack.use(new LeadWatch({ consensus, clock }));
   const store = stack.use(new ReplicatedStore(PROPOSER_OPTS, { machine, consensus, clock, random, metrics }));
+  stack.use(followSnapshotPolicy({ store, consensus }));
   await writeFirst(opts.beginning, { store, consensus }, signal);
   const dispatcher = stack.use(
     openDispatcher({ nodeId: opts.nodeId, store, consensus, dialer, clock, random, log, metrics }),
@@ -140,7 +142,7 @@ function openConsensus(
   opts: ManagerOpts,
   machine: StoreMachine,
   modules: ManagerModules,
-): Promise<Consensus & RotatesKey> {
+): Promise<Consensus & KeepsFiles> {
   const { nodeId, stateDir, beginning, advertiseHost, raftPort, listen, lock } = opts;
   const raftAddr = textOf({ host: advertiseHost, port: raftPort });
   return startConsensus(

@@ -83,8 +83,20 @@ export interface Consensus extends AsyncDisposable {
   status(): Promise<ConsensusStatus>;
 }
 
+/** When the log is summed up, and what is kept beside the newest snapshot. */
+export interface SnapshotPolicy {
+  /** A snapshot is due after so many entries, or sooner where they are large. */
+  readonly everyEntries: number;
+  /** So many entries before a snapshot stay, for followers that are a little behind. */
+  readonly entriesForSlowFollowers: number;
+  /** Snapshot files that are kept, the newest included. */
+  readonly filesKept: number;
+}
+
 /** A consensus that has files of its own. */
-export interface RotatesKey {
+export interface KeepsFiles {
+  /** From now on; what is there already stays until the next snapshot. */
+  setSnapshotPolicy(policy: SnapshotPolicy): void;
   /**
    * Encrypts with this key whatever is written from now on, and then everything that is there; resolves when nothing is
    * encrypted with another. Rejects when consensus stops first: then it is to be asked again.

@@ -1,6 +1,7 @@
 import type { Message } from 'raft-ts';
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
+import type { SnapshotPolicy } from './consensus.ts';
 import type { MembershipHistory } from './membership.ts';
 import { OwnSnapshot } from './own-snapshot.ts';
 import type { CorePort, SnapshotToCore } from './protocol.ts';
@@ -14,9 +15,9 @@ import { type SnapshotInfo, snapshotOf } from './wire.ts';
 const KEPT_BYTES = 16 * 1024 * 1024;
 
 export interface CoreSnapshotsOpts {
-  readonly everyEntries: number;
+  /** Until another is set. */
+  readonly policy: SnapshotPolicy;
   readonly pauseMs: number;
-  readonly logEntriesForSlowFollowers: number;
 }
 
 export interface CoreSnapshotsModules {
@@ -29,14 +30,14 @@ export interface CoreSnapshotsModules {
 
 /** All that a member does with snapshots: its own, those it is sent, and what the main thread starts from. */
 export class CoreSnapshots {
-  readonly #opts: CoreSnapshotsOpts;
   readonly #modules: CoreSnapshotsModules;
   readonly #own: OwnSnapshot;
   readonly #restore: SnapshotRestore;
   readonly #intake: SnapshotIntake;
+  #policy: SnapshotPolicy;
 
   constructor(opts: CoreSnapshotsOpts, modules: CoreSnapshotsModules) {
-    this.#opts = opts;
+    this.#policy = opts.policy;
     this.#modules = modules;
     const { snapshots } = modules.state;
     this.#restore = new SnapshotRestore(modules.port, snapshots);
@@ -44,6 +45,7 @@ export class CoreSnapshots {
     this.#own = new OwnSnapshot(opts, {
       ...modules,
       snapshots,
+      everyEntries: () => this.#policy.everyEntries,
       infoAt: (index) => this.#infoAt(index),
       taken: (info) => this.#taken(info),
     });
@@ -57,6 +59,8 @@ export class CoreSnapshots {
   /** What the main thread says about snapshots. */
   handle(message: SnapshotToCore): void {
     switch (message.kind) {
+      case 'snapshot-policy':
+        return this.#follow(message.policy);
       case 'snapshot-begin':
         return this.#own.begin(message.index);
       case 'snapshot-piece':
@@ -103,6 +107,11 @@ export class CoreSnapshots {
     this.#restore.close();
   }
 
+  #follow(policy: SnapshotPolicy): void {
+    this.#policy = policy;
+    this.#modules.state.snapshots.keep(policy.filesKept);
+  }
+
   #infoAt(index: number): SnapshotInfo | undefined {
     const { storage } = this.#modules.state;
     if (index <= storage.snapshot().meta.index) return undefined;
@@ -122,7 +131,7 @@ export class CoreSnapshots {
 
   #firstKept(snapshotIndex: number): number {
     const { storage, wal } = this.#modules.state;
-    const wanted = snapshotIndex + 1 - this.#opts.logEntriesForSlowFollowers;
+    const wanted = snapshotIndex + 1 - this.#policy.entriesForSlowFollowers;
     return Math.max(storage.firstIndex(), wanted, wal.firstWithin(snapshotIndex + 1, KEPT_BYTES));
   }
 }

@@ -1,5 +1,6 @@
 import { type Entry, type Message, RawNode, type Snapshot, type TraceEvent } from 'raft-ts';
 import { LIMITS } from '#proto/base/limits.ts';
+import type { SnapshotPolicy } from './consensus.ts';
 import { CoreMetrics } from './core-metrics.ts';
 import { CoreSnapshots } from './core-snapshots.ts';
 import { DiskQueue } from './disk-queue.ts';
@@ -8,7 +9,7 @@ import { KeyRotation } from './key-rotation.ts';
 import type { LogStorage } from './log-storage.ts';
 import { MembershipHistory, NO_MEMBERSHIP, wasRemoved } from './membership.ts';
 import { MembershipAdmin } from './membership-admin.ts';
-import type { CoreModules, CoreOpts } from './opts.ts';
+import type { ConsensusLimits, CoreModules, CoreOpts } from './opts.ts';
 import { unpack } from './packed.ts';
 import {
   type Answer,
@@ -77,11 +78,7 @@ export class Core implements AsyncDisposable {
     this.#history = new MembershipHistory(snapshot?.index ?? 0, snapshot?.membership ?? NO_MEMBERSHIP);
     const reachableMs = 2 * limits.electionTicks * limits.tickMs;
     this.#roster = new Roster({ self, reachableMs }, { ...modules, history: this.#history });
-    const snapshotOpts = {
-      ...limits,
-      everyEntries: limits.snapshotEveryEntries,
-      pauseMs: limits.snapshotPauseMs,
-    };
+    const snapshotOpts = { policy: policyOf(limits), pauseMs: limits.snapshotPauseMs };
     const snapshotModules = { ...modules, state: this.#state, history: this.#history, port };
     this.#snapshots = new CoreSnapshots(snapshotOpts, snapshotModules);
     const demandSnapshot = (): void => this.#snapshots.demand();
@@ -387,4 +384,12 @@ export class Core implements AsyncDisposable {
     this.#cancelTick?.();
     this.#port.post({ kind: 'failed', failure: failureOf(error) });
   }
+}
+
+function policyOf(limits: ConsensusLimits): SnapshotPolicy {
+  return {
+    everyEntries: limits.snapshotEveryEntries,
+    entriesForSlowFollowers: limits.logEntriesForSlowFollowers,
+    filesKept: limits.snapshotsKept,
+  };
 }

@@ -4,9 +4,10 @@ import type {
   CommittedEntry,
   Consensus,
   ConsensusStatus,
+  KeepsFiles,
   Leadership,
   Member,
-  RotatesKey,
+  SnapshotPolicy,
   StateMachine,
 } from './consensus.ts';
 import type { DataKey } from './keys.ts';
@@ -41,7 +42,7 @@ interface WaitingRead {
 }
 
 /** Consensus as the main thread sees it: applies what is committed, and asks the Raft loop for everything else. */
-export class Face implements Consensus, RotatesKey {
+export class Face implements Consensus, KeepsFiles {
   readonly #proposalsWaitingMax: number;
   readonly #modules: FaceModules;
   readonly #transfer: StateTransfer;
@@ -151,6 +152,10 @@ export class Face implements Consensus, RotatesKey {
 
   async rotateKey(key: DataKey): Promise<void> {
     await this.#ask({ ask: 'rotate-key', key });
+  }
+
+  setSnapshotPolicy(policy: SnapshotPolicy): void {
+    if (this.#ended === undefined) this.#modules.port.post({ kind: 'snapshot-policy', policy });
   }
 
   async status(): Promise<ConsensusStatus> {

@@ -3,7 +3,7 @@ import { systemClock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import type { Metrics } from '#proto/base/metrics.ts';
 import type { IdentitySource } from '#proto/rpc/types.ts';
-import type { Consensus, RotatesKey, StateMachine } from './consensus.ts';
+import type { Consensus, KeepsFiles, StateMachine } from './consensus.ts';
 import { Face } from './face.ts';
 import { type ConsensusLimits, DEFAULT_LIMITS, type SelfOpts, type StartOpts } from './opts.ts';
 import type { HostPort } from './protocol.ts';
@@ -47,7 +47,7 @@ export interface ConsensusModules {
 export async function startConsensus(
   opts: ConsensusOpts,
   modules: ConsensusModules,
-): Promise<Consensus & RotatesKey> {
+): Promise<Consensus & KeepsFiles> {
   const { port1: ours, port2: theirs } = new MessageChannel();
   const worker = startWorker(opts, modules, theirs);
   const stop = (): Promise<void> => stopWorker(worker, ours);

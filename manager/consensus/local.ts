@@ -1,4 +1,4 @@
-import type { Consensus, RotatesKey, StateMachine } from './consensus.ts';
+import type { Consensus, KeepsFiles, StateMachine } from './consensus.ts';
 import { Core } from './core.ts';
 import { Face } from './face.ts';
 import type { CoreModules, CoreOpts } from './opts.ts';
@@ -14,7 +14,7 @@ export interface LocalModules extends CoreModules {
 export async function openLocalConsensus(
   opts: CoreOpts,
   modules: LocalModules,
-): Promise<Consensus & RotatesKey> {
+): Promise<Consensus & KeepsFiles> {
   const { core, host } = localPorts();
   let running: Core | undefined;
   const close = async (): Promise<void> => running?.[Symbol.asyncDispose]();

@@ -14,12 +14,13 @@ const SNAPSHOT_EVERY_BYTES = 32 * 1024 * 1024;
 const RETRY_AFTER_MS = 10_000;
 
 export interface OwnSnapshotOpts {
-  readonly everyEntries: number;
-  /** A log that grows fast reaches that number again at once: alone it makes no snapshot due so soon after the last. */
+  /** A log that grows fast has many entries again at once: alone they make no snapshot due so soon after the last. */
   readonly pauseMs: number;
 }
 
 export interface OwnSnapshotModules {
+  /** A snapshot is due after so many, as is wanted now. */
+  readonly everyEntries: () => number;
   readonly port: CorePort;
   readonly snapshots: Snapshots;
   readonly infoAt: (index: number) => SnapshotInfo | undefined;
@@ -48,7 +49,7 @@ export class OwnSnapshot {
   applied(index: number, bytes: number): void {
     this.#bytes += bytes;
     const entries = index - (this.#modules.snapshots.latest?.index ?? 0);
-    if (this.#bytes >= SNAPSHOT_EVERY_BYTES || (entries >= this.#opts.everyEntries && this.#isRested))
+    if (this.#bytes >= SNAPSHOT_EVERY_BYTES || (entries >= this.#modules.everyEntries() && this.#isRested))
       this.demand();
   }
 

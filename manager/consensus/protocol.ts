@@ -1,5 +1,5 @@
 import { codeOf, type FailureCode, messageOf } from '#proto/base/errors.ts';
-import type { Leadership, Member, MemberStatus } from './consensus.ts';
+import type { Leadership, Member, MemberStatus, SnapshotPolicy } from './consensus.ts';
 import type { DataKey } from './keys.ts';
 import type { Packed } from './packed.ts';
 import type { Outcomes } from './proposals.ts';
@@ -61,6 +61,7 @@ export type ToCore =
   | SnapshotToCore;
 
 export type SnapshotToCore =
+  | { readonly kind: 'snapshot-policy'; readonly policy: SnapshotPolicy }
   /** Our own snapshot, asked for by `take-snapshot`; each piece is answered by `snapshot-more`. */
   | { readonly kind: 'snapshot-begin'; readonly index: number }
   | { readonly kind: 'snapshot-piece'; readonly piece: Uint8Array }

@@ -35,7 +35,7 @@ export const PIECE_BYTES_MAX = 1024 * 1024;
 
 export interface SnapshotsOpts {
   readonly directory: string;
-  /** How many are kept, the newest included. */
+  /** How many are kept, the newest included; until another number is said. */
   readonly keep: number;
 }
 
@@ -55,6 +55,7 @@ export function snapshotPaths(disk: Disk, directory: string): string[] {
 export class Snapshots {
   readonly #opts: SnapshotsOpts;
   readonly #modules: SnapshotsModules;
+  #keep: number;
   #latest: SnapshotInfo | undefined;
   #named = 0;
   /** Begun, and perhaps neither committed nor given up yet. */
@@ -63,6 +64,7 @@ export class Snapshots {
   /** Opens the directory; what a crash left half-written is removed. */
   constructor(opts: SnapshotsOpts, modules: SnapshotsModules) {
     this.#opts = opts;
+    this.#keep = opts.keep;
     this.#modules = modules;
     modules.disk.makeDirectory(opts.directory);
     for (const name of modules.disk.list(opts.directory))
@@ -75,6 +77,11 @@ export class Snapshots {
   /** The newest whole snapshot. */
   get latest(): SnapshotInfo | undefined {
     return this.#latest;
+  }
+
+  /** From the next one on, so many are kept, the newest included. */
+  keep(count: number): void {
+    this.#keep = count;
   }
 
   /** Starts writing a snapshot; it exists once commit() returned. */
@@ -134,7 +141,7 @@ export class Snapshots {
     disk.rename(temporary, `${this.#opts.directory}/${nameOf(info)}`);
     disk.syncDirectory(this.#opts.directory);
     if (this.#latest === undefined || this.#latest.index <= info.index) this.#latest = info;
-    for (const old of this.#paths().slice(0, -this.#opts.keep)) disk.remove(old);
+    for (const old of this.#paths().slice(0, -this.#keep)) disk.remove(old);
   }
 
   #paths(): string[] {

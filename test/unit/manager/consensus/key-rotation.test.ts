@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Consensus, RotatesKey } from '#manager/consensus/consensus.ts';
+import type { Consensus, KeepsFiles } from '#manager/consensus/consensus.ts';
 import { addKey, dropOldKeys, loadKeys, unfinishedRotation } from '#manager/consensus/keys.ts';
 import { verifyState } from '#manager/consensus/verify.ts';
 import { seededRandom } from '#proto/base/random.ts';
@@ -8,8 +8,8 @@ import type { SimDisk } from './support/sim-disk.ts';
 
 const random = seededRandom(3);
 
-function rotating(group: Group, name: string): Consensus & RotatesKey {
-  return group.consensus(name) as Consensus & RotatesKey;
+function rotating(group: Group, name: string): Consensus & KeepsFiles {
+  return group.consensus(name) as Consensus & KeepsFiles;
 }
 
 /** Where a file's header says which key it is encrypted with. */

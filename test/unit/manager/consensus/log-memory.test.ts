@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Consensus, RotatesKey } from '#manager/consensus/consensus.ts';
+import type { Consensus, KeepsFiles } from '#manager/consensus/consensus.ts';
 import { addKey, dropOldKeys } from '#manager/consensus/keys.ts';
 import { Group } from './support/group.ts';
 
@@ -67,7 +67,7 @@ test('log in memory: what was kept on disk for slow managers goes with the key i
   written.push(...(await group.writeAll('away', 50)));
   const { name, disk } = await group.awaitLeader();
   const key = addKey(disk, 'state', undefined, group.random);
-  await group.resolved((group.consensus(name) as Consensus & RotatesKey).rotateKey(key));
+  await group.resolved((group.consensus(name) as Consensus & KeepsFiles).rotateKey(key));
   dropOldKeys(disk, 'state', undefined, group.random);
   group.network.heal(`node-${slow}`);
   written.push(...(await group.writeAll('back', 5)));

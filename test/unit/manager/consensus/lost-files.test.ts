@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
-import type { Consensus, RotatesKey } from '#manager/consensus/consensus.ts';
+import type { Consensus, KeepsFiles } from '#manager/consensus/consensus.ts';
 import { addKey } from '#manager/consensus/keys.ts';
 import { hasRaftState } from '#manager/consensus/state.ts';
 import { verifyState } from '#manager/consensus/verify.ts';
@@ -17,7 +17,7 @@ async function emptied(): Promise<{ group: Group; disk: SimDisk }> {
   const group = await Group.of(1, { limits: { snapshotEveryEntries: 10 } });
   await group.writeAll('w', 25);
   const { disk } = group.manager('m1');
-  const consensus = group.consensus('m1') as Consensus & RotatesKey;
+  const consensus = group.consensus('m1') as Consensus & KeepsFiles;
   await group.resolved(consensus.rotateKey(addKey(disk, 'state', undefined, random)));
   group.kill('m1', true);
   return { group, disk };

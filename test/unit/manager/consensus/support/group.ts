@@ -236,3 +236,11 @@ export class Group {
 function term(manager: Manager): number {
   return manager.consensus?.leadership().term ?? 0;
 }
+
+/** Every manager that runs has exactly these entries. */
+export async function allHave(group: Group, lines: readonly string[]): Promise<void> {
+  for (const { name, journal } of group.running)
+    await group.until(() => journal.lines.length >= lines.length, `${name} has all`);
+  for (const { name, journal } of group.running)
+    if (journal.lines.join() !== lines.join()) throw new Error(`${name} has ${journal.lines.join()}`);
+}
