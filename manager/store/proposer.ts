@@ -39,7 +39,7 @@ export const PROPOSER_OPTS: ProposerOpts = {
   changeBytesMax: LIMITS.raftEntryBytesMax,
   transactionBytesMax: LIMITS.transactionBytesMax,
   transactionChangesMax: LIMITS.transactionChangesMax,
-  partBytes: 512 * 1024,
+  partBytes: 256 * 1024,
   partsInFlightMax: 2,
   entryChangesMax: 500,
   inFlightMax: 4,

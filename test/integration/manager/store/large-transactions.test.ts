@@ -18,7 +18,7 @@ import { type TestNode, testCa } from '#test/support/certificates.ts';
 import { freePort } from '#test/support/free-port.ts';
 
 const LIMITS = { snapshotEveryEntries: 40, logEntriesForSlowFollowers: 5, segmentBytes: 4 * 1024 * 1024 };
-/** Of 200 KB each: 8 MB, some sixteen parts. */
+/** Of 200 KB each: 8 MB, some thirty parts. */
 const SERVICES = 40;
 const SERVICE_BYTES = 200_000;
 

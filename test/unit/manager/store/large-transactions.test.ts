@@ -161,7 +161,7 @@ test('large: at the limits of the house it goes through, in entries that all fit
     putService(`s${i}` as typeof S1, { ...specOf(`s${i}`), task: { container: { image: 'a', env } } }),
   );
   const version = await opened.store.update({ changes });
-  t.is(version, Math.ceil((33 * 1_000_000) / (512 * 1024)));
+  t.is(version, Math.ceil((33 * 1_000_000) / PROPOSER_OPTS.partBytes));
   t.is(opened.store.view().services.size, 33);
   t.true(opened.log.entries.every(({ data }) => data.length <= LIMITS.raftEntryBytesMax));
   await t.throwsAsync(opened.store.update({ changes: [...changes, ...changes] }), {
