@@ -1,6 +1,7 @@
 import { type AssignmentDiff, type RevisionKey, revisionKey } from '#proto/types/assignments.ts';
 import type { NetworkId, NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { Revision, Service, Task } from '#proto/types/objects.ts';
+import type { ClusterSpec } from '#proto/types/specs.ts';
 import type { StoreView } from '../store/view.ts';
 import {
   assignedTask,
@@ -152,9 +153,17 @@ function revisionDiff(
   return {
     putRevisions: added
       .map(({ serviceId, specVersion }) => view.revision(serviceId, specVersion))
-      .filter((revision): revision is Revision => revision !== undefined),
+      .filter((revision): revision is Revision => revision !== undefined)
+      .map((revision) => withLogDriver(revision, view.cluster?.spec)),
     removeRevisions: [...was].filter(([key]) => !is.has(key)).map(([, key]) => key),
   };
+}
+
+/** Where a service names no log driver, the cluster's settings of the moment when the node is told do. */
+function withLogDriver(revision: Revision, defaults: Pick<ClusterSpec, 'defaultLogDriver'> = {}): Revision {
+  const { defaultLogDriver: logDriver } = defaults;
+  const { task } = revision;
+  return task.logDriver || !logDriver ? revision : { ...revision, task: { ...task, logDriver } };
 }
 
 function networkRows(

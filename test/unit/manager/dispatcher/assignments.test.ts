@@ -129,6 +129,24 @@ test('tasks: one that is assigned later comes with its revision, and a second of
   t.deepEqual([second?.putTasks.length, second?.putRevisions.length], [1, 0]);
 });
 
+test('tasks: a revision without a log driver has the one of the settings of the swarm, one with has its own', async (t) => {
+  const row = clusterRow(await ca);
+  const logDriver = { name: 'none' };
+  const own = { name: 'json-file', options: { 'max-size': '1m' } };
+  const named = service('s2') as Change & { kind: 'putService' };
+  const { spec } = named.service;
+  await using at = await cluster(
+    { kind: 'putCluster', cluster: { ...row, spec: { ...row.spec, defaultLogDriver: logDriver } } },
+    nodeReady('n1'),
+    service('s1'),
+    { ...named, service: { ...named.service, spec: { ...spec, task: { ...spec.task, logDriver: own } } } },
+  );
+  for (const id of ['s1', 's2']) await placeTask(at, { service: id, slot: 1, node: 'n1' });
+  const { revisions } = new Listener(at, 'n1').known;
+  const drivers = [...revisions.values()].map(({ serviceId, task }) => [serviceId, task.logDriver]);
+  t.deepEqual(Object.fromEntries(drivers), { s1: logDriver, s2: own });
+});
+
 test('tasks: what the agent itself reported is not told back to it', async (t) => {
   await using at = await cluster(nodeReady('n1'), service('s1'));
   const task = await placeTask(at, { service: 's1', slot: 1, node: 'n1' });
