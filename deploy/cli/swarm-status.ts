@@ -38,16 +38,20 @@ export function headlines({ Quorum, ClusterID, Stale }: RaftView, nowMs: number)
 }
 
 /** What comes after the table. */
-export function footnotes({ Spares, AutoLock }: RaftView): string[] {
+export function footnotes({ Spares, AutoLock, Members }: RaftView): string[] {
+  const full = Members.filter(({ DiskFull }) => DiskFull).map(({ Hostname }) => Hostname);
   const spares = Spares.map(({ Hostname, Ready, AfterSeconds }) => {
     return `${Hostname} (after ${AfterSeconds} s${Ready ? '' : ', not ready'})`;
   });
   const lines = [
+    ...(full.length > 0 ? [`No room on disk: ${full.join(', ')}. ${FULL}`] : []),
     ...(spares.length > 0 ? [`Spares for a manager that is lost: ${spares.join(', ')}.`] : []),
     ...(AutoLock ? ['Managers lock themselves: each needs the unlock key after a restart.'] : []),
   ];
   return lines.length > 0 ? ['', ...lines] : [];
 }
+
+const FULL = 'Until there is, such a manager takes no changes, and does not see those of the others.';
 
 const TWO = 'Two managers: losing either of them loses the quorum. Run one, three or five.';
 
@@ -61,7 +65,7 @@ function printMembers({ Members, NodeID }: RaftView): void {
 }
 
 function rowOf(member: MemberView, self: string): string[] {
-  const { NodeID, Hostname, Addr, Term, Commit, Applied, Lag, SnapshotIndex, DiskBytes } = member;
+  const { NodeID, Hostname, Addr, Term, Commit, Applied, Lag, SnapshotIndex, DiskBytes, DiskFull } = member;
   return [
     NodeID === self ? `${Hostname} *` : Hostname,
     NodeID.slice(0, 12),
@@ -72,7 +76,7 @@ function rowOf(member: MemberView, self: string): string[] {
       number === undefined ? '-' : `${number}`,
     ),
     latency(member.Fsync),
-    DiskBytes === undefined ? '-' : humanSize(DiskBytes),
+    DiskBytes === undefined ? '-' : `${humanSize(DiskBytes)}${DiskFull ? ' FULL' : ''}`,
   ];
 }
 

@@ -52,6 +52,7 @@ export class ClusterApi {
       parts: {
         ...{ nodeId, store, consensus, dialer, control, logs: manager.logs },
         leaderless: () => manager.leadWatch.leaderless(),
+        diskFull: () => manager.health.diskFull,
       },
       operator: { ...manager, dialer },
     };

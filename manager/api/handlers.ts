@@ -4,7 +4,7 @@ import { type ApiHandler, type ApiRequest, boolQuery, type Reply } from '#proto/
 import type { Consensus } from '../consensus/consensus.ts';
 import type { StoreView } from '../store/view.ts';
 import { noLeader, onLeader } from './forward.ts';
-import { type ClusterApiModules, type ManagerParts, requireManager } from './manager.ts';
+import { type ClusterApiModules, DISK_FULL, type ManagerParts, requireManager } from './manager.ts';
 import { withReason } from './quorum.ts';
 
 /** What the two kinds of requests to a cluster are handled with. */
@@ -53,23 +53,30 @@ function asStale(reply: Reply): Reply {
 /** Where nobody has led for so long, a read is refused at once: an election takes a fraction of this. */
 const LEADERLESS_MS_MAX = 5_000;
 
-/** Who waits for a fresh view looks this often whether anybody may still come to lead. */
+/** Who waits for a fresh view looks this often whether there is still hope. */
 const LOOK_EVERY_MS = 500;
 
-interface FreshParts extends Pick<ManagerParts, 'store' | 'leaderless'> {
+interface FreshParts extends Pick<ManagerParts, 'store' | 'leaderless' | 'diskFull'> {
   readonly consensus: Pick<Consensus, 'leadership'>;
   /** Without it, who waits already waits as long as the store does. */
   readonly clock?: Pick<Clock, 'timer'>;
 }
 
-/** A view that shows everything acknowledged before the call. UNAVAILABLE, in Docker's words, when nobody leads. */
+/**
+ * A view that shows everything acknowledged before the call. UNAVAILABLE, in Docker's words, when nobody leads, and when
+ * this manager can't catch up because its disk is full.
+ */
 export async function freshView(
-  { store, consensus, leaderless, clock }: FreshParts,
+  { store, consensus, leaderless, diskFull, clock }: FreshParts,
   signal?: AbortSignal,
 ): Promise<StoreView> {
   const nobodyComes = (): boolean => (leaderless?.()?.forMs ?? 0) > LEADERLESS_MS_MAX;
   if (nobodyComes()) throw noLeader();
-  using patience = clock && new Patience(clock, nobodyComes);
+  const whyInVain = (): ShoalError | undefined => {
+    if (nobodyComes()) return noLeader();
+    return diskFull?.() ? new ShoalError('UNAVAILABLE', DISK_FULL) : undefined;
+  };
+  using patience = clock && new Patience(clock, whyInVain);
   const signals = [signal, patience?.signal].filter((each) => each !== undefined);
   try {
     await store.readBarrier(signals.length > 1 ? AbortSignal.any(signals) : signals[0]);
@@ -79,14 +86,15 @@ export async function freshView(
   return store.view();
 }
 
-/** Aborts its signal once `isOver`. */
+/** Aborts its signal once there is a reason why waiting is in vain. */
 class Patience implements Disposable {
   readonly #over = new AbortController();
   #cancel: () => void;
 
-  constructor(clock: Pick<Clock, 'timer'>, isOver: () => boolean) {
+  constructor(clock: Pick<Clock, 'timer'>, whyInVain: () => ShoalError | undefined) {
     const look = (): void => {
-      if (isOver()) this.#over.abort(noLeader());
+      const reason = whyInVain();
+      if (reason !== undefined) this.#over.abort(reason);
       else this.#cancel = clock.timer(LOOK_EVERY_MS, look);
     };
     this.#cancel = clock.timer(LOOK_EVERY_MS, look);

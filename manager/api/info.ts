@@ -2,7 +2,7 @@ import { messageOf } from '#proto/base/errors.ts';
 import { clusterView } from './convert/swarm-spec.ts';
 import { noLeader } from './forward.ts';
 import type { LocalSwarmInfo } from './lifecycle.ts';
-import type { ClusterApiModules, ManagerParts } from './manager.ts';
+import { type ClusterApiModules, DISK_FULL, type ManagerParts } from './manager.ts';
 import { managerViews } from './nodes.ts';
 import { withReason } from './quorum.ts';
 
@@ -54,6 +54,7 @@ async function ofManager(parts: ManagerParts): Promise<Record<string, unknown>> 
   const managers = await managerViews(parts);
   const remote = [...managers].map(([nodeId, { addr }]) => ({ nodeId, addr }));
   return {
+    ...(parts.diskFull?.() && { Error: DISK_FULL }),
     ...(parts.consensus.leadership().leader === undefined && {
       Error: messageOf(await withReason(noLeader(), parts)),
     }),

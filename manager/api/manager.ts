@@ -20,7 +20,13 @@ export interface ManagerParts {
   readonly logs: Pick<LogBroker, 'read'>;
   /** Since when nobody is known to lead; undefined while somebody does. */
   readonly leaderless?: () => Leaderless | undefined;
+  /** Its log has no room on disk: it takes no writes, and sees none of the others'. */
+  readonly diskFull?: () => boolean;
 }
+
+export const DISK_FULL =
+  'The disk of this manager is full: it takes no changes, and does not see those of the others, until there is room. ' +
+  'Ask another manager meanwhile, or this one for what it knew last (?stale=1).';
 
 /**
  * Why this node can't answer for the cluster: it is in none, is a worker, is only becoming a manager (or lost touch with

@@ -13,7 +13,7 @@ export interface StandingParts {
   readonly nodeId: NodeId;
   readonly store: Pick<Store, 'view'>;
   readonly consensus: Pick<Consensus, 'leadership' | 'status'>;
-  readonly health: Pick<RaftHealth, 'fsync' | 'tickLate' | 'diskBytes'>;
+  readonly health: Pick<RaftHealth, 'fsync' | 'tickLate' | 'diskBytes' | 'diskFull'>;
   readonly leadWatch: Pick<LeadWatch, 'leaderless'>;
 }
 
@@ -39,6 +39,7 @@ async function standingOf(parts: StandingParts): Promise<Standing> {
     leader: consensus.leadership().leader?.nodeId ?? '',
     fsync: health.fsync(),
     tickLate: health.tickLate(),
+    diskFull: health.diskFull,
     ...(leaderlessSinceMs !== undefined && { leaderlessSinceMs }),
     epoch: store.view().cluster?.epoch ?? 0,
   };

@@ -14,6 +14,7 @@ export class CoreMetrics {
   readonly #leading: Gauge;
   readonly #committed: Gauge;
   readonly #waiting: Gauge;
+  readonly #diskFull: Gauge;
 
   constructor(metrics: Metrics) {
     this.#sync = metrics.histogram(
@@ -37,6 +38,8 @@ export class CoreMetrics {
       'shoal_raft_proposals_waiting',
       'Proposals in the log whose outcome is open',
     );
+    this.#diskFull = metrics.gauge('shoal_raft_disk_full', '1 while the Raft log has no room on disk');
+    this.#diskFull.set(0);
   }
 
   synced(seconds: number): void {
@@ -51,6 +54,10 @@ export class CoreMetrics {
   leads(term: number, leading: boolean): void {
     this.#term.set(term);
     this.#leading.set(leading ? 1 : 0);
+  }
+
+  diskFull(full: boolean): void {
+    this.#diskFull.set(full ? 1 : 0);
   }
 
   committed(index: number, waiting: number): void {

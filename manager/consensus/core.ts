@@ -347,6 +347,7 @@ export class Core implements AsyncDisposable {
   }
 
   #diskFull(full: boolean): void {
+    this.#metrics.diskFull(full);
     if (!full || !this.#driver.leadership.leading) return;
     this.#admin.transfer().catch((error) => {
       this.#modules.log.warn('leadership was not handed over: the disk of every other manager may be worse', {

@@ -8,6 +8,7 @@ import { logDirectory, snapshotDirectory } from './state.ts';
 /** What is overheard of what the Raft loop measures (core-metrics.ts). */
 const FSYNC = 'shoal_raft_fsync_seconds';
 const TICK_LATE = 'shoal_raft_tick_late_seconds';
+const DISK_FULL = 'shoal_raft_disk_full';
 
 export interface RaftHealthModules {
   readonly metrics: Metrics;
@@ -20,6 +21,7 @@ export class RaftHealth {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #fsync = new LatencyWindow();
   readonly #tickLate = new LatencyWindow();
+  #diskFull = false;
   /** For consensus: everything goes on to where it went, some of it is noted on the way. */
   readonly metrics: Metrics;
 
@@ -30,8 +32,9 @@ export class RaftHealth {
       [FSYNC, this.#fsync],
       [TICK_LATE, this.#tickLate],
     ]);
-    this.metrics = overheard(metrics, (name, seconds) => {
-      windows.get(name)?.observe(seconds, clock.monotonicMs());
+    this.metrics = overheard(metrics, (name, value) => {
+      windows.get(name)?.observe(value, clock.monotonicMs());
+      if (name === DISK_FULL) this.#diskFull = value === 1;
     });
   }
 
@@ -45,6 +48,11 @@ export class RaftHealth {
     return this.#tickLate.summary(this.#clock.monotonicMs(), withinMs);
   }
 
+  /** The log has no room: this manager takes no writes, and sees none of the others'. */
+  get diskFull(): boolean {
+    return this.#diskFull;
+  }
+
   /** Bytes that log and snapshots take. */
   async diskBytes(): Promise<number> {
     const folders = [logDirectory(this.#stateDir), snapshotDirectory(this.#stateDir)];
@@ -53,11 +61,19 @@ export class RaftHealth {
   }
 }
 
-/** The same metrics, with an ear at their histograms. */
+/** The same metrics, with an ear at their histograms and gauges. */
 function overheard(metrics: Metrics, heard: (name: string, value: number) => void): Metrics {
   return {
     counter: (...args) => metrics.counter(...args),
-    gauge: (...args) => metrics.gauge(...args),
+    gauge: (name, ...rest) => {
+      const gauge = metrics.gauge(name, ...rest);
+      return {
+        set: (value, labels) => {
+          heard(name, value);
+          gauge.set(value, labels);
+        },
+      };
+    },
     onScrape: (refresh) => metrics.onScrape(refresh),
     histogram: (name, ...rest) => {
       const histogram = metrics.histogram(name, ...rest);

@@ -57,6 +57,8 @@ export interface MemberView {
   readonly Lag?: number;
   readonly SnapshotIndex?: number;
   readonly DiskBytes?: number;
+  /** It has no room for its log. */
+  readonly DiskFull?: boolean;
   /** Of the last minute. */
   readonly Fsync?: LatencyView;
   readonly TickLate?: LatencyView;
@@ -124,6 +126,7 @@ function memberView(
     Lag: Math.max(0, furthest - commit),
     SnapshotIndex: standing.snapshotIndex,
     DiskBytes: standing.diskBytes,
+    ...(standing.diskFull && { DiskFull: true }),
     ...(standing.fsync && { Fsync: latencyView(standing.fsync) }),
     ...(standing.tickLate && { TickLate: latencyView(standing.tickLate) }),
   };

@@ -29,6 +29,16 @@ test('a read that waits already is refused when nobody has led for long, not onl
   t.regex(answers[0] ?? '', /^The swarm does not have a leader/);
 });
 
+test('a read of a manager that can not catch up because its disk is full is refused, and says so', async (t) => {
+  const clock = new VirtualClock();
+  const { store } = alone(clock);
+  const consensus = { leadership: () => ({ leading: false, term: 1, leader: {} }) } as Parts['consensus'];
+  const asked = freshView({ store, consensus, clock, diskFull: () => true });
+  const refused = t.throwsAsync(asked, { code: 'UNAVAILABLE', message: /^The disk of this manager is full/ });
+  await clock.advance(1_000);
+  await refused;
+});
+
 test('a read that is answered leaves no timer behind', async (t) => {
   const timers = new Set<object>();
   const clock = {

@@ -32,7 +32,12 @@ function partsOf(lab: ApiLab, members: readonly Member[], dialer: Pick<RpcDialer
     nodeId: SELF,
     store,
     consensus: { leadership: () => log.leadership(), status },
-    health: { fsync: () => LATENCY, tickLate: () => undefined, diskBytes: async () => 5_000 },
+    health: {
+      fsync: () => LATENCY,
+      tickLate: () => undefined,
+      diskBytes: async () => 5_000,
+      diskFull: false,
+    },
     leadWatch: new LeadWatch({ consensus: log, clock }),
     dialer,
     snapshot: () => lab.opened.machine.snapshot(),
@@ -115,6 +120,21 @@ test('status: spares are named, with how long they wait, and whether managers lo
     'Managers lock themselves: each needs the unlock key after a restart.',
   ]);
   t.deepEqual(footnotes({ ...view, Spares: [] }), []);
+});
+
+test('status: a manager whose disk is full is named, with what that means', async (t) => {
+  await using lab = await ApiLab.open();
+  await lab.write(node('m2', { role: 'manager' }));
+  const members = [member(1, SELF), member(2, 'm2')];
+  const health = { ...partsOf(lab, members, nobody).health, diskFull: true };
+  const there = { ...partsOf(lab, members, nobody), nodeId: 'm2' as NodeId, health };
+  const report = await collectRaftReport(partsOf(lab, members, dialerTo({ '10.0.0.2:2377': there })), signal);
+  const view = raftView(report);
+  t.deepEqual(
+    view.Members.map(({ DiskFull }) => DiskFull),
+    [undefined, true],
+  );
+  t.regex(footnotes(view)[1] ?? '', /^No room on disk: m2\. Until there is, .* takes no changes/);
 });
 
 test('status: who answers at an address of another manager is not taken for it', async (t) => {

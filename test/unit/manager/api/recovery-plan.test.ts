@@ -35,7 +35,14 @@ function report(members: readonly Given[], leader?: string): RaftReport {
 }
 
 function standing(nodeId: string, commitIndex: number) {
-  const indexes = { term: 1, commitIndex, appliedIndex: commitIndex, snapshotIndex: 0, diskBytes: 0 };
+  const indexes = {
+    term: 1,
+    commitIndex,
+    appliedIndex: commitIndex,
+    snapshotIndex: 0,
+    diskBytes: 0,
+    diskFull: false,
+  };
   return { nodeId, leader: '', epoch: 1, fsync: LATENCY, tickLate: LATENCY, ...indexes };
 }
 

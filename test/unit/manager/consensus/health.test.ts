@@ -29,6 +29,25 @@ test('health: what the Raft loop measures is overheard, and goes where it went',
   ]);
 });
 
+test('health: it knows whether the disk has room, as the Raft loop tells it', (t) => {
+  const set: [string, number][] = [];
+  const metrics = {
+    ...nullMetrics,
+    gauge: (name: string) => ({ set: (value: number) => void set.push([name, value]) }),
+  };
+  const health = new RaftHealth('/nowhere', { metrics, clock: new VirtualClock() });
+  const core = new CoreMetrics(health.metrics);
+  t.false(health.diskFull);
+  core.diskFull(true);
+  t.true(health.diskFull);
+  core.diskFull(false);
+  t.false(health.diskFull);
+  t.deepEqual(
+    set.map(([, value]) => value),
+    [0, 1, 0],
+  );
+});
+
 test('health: the disk that is used is what log and snapshots take, and nothing where there is none', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'shoal-test-health-'));
   t.teardown(() => rm(dir, { recursive: true }));
