@@ -6,8 +6,9 @@ import type { Change } from '../store/changes.ts';
 export const nodes: Controller = {
   name: 'nodes',
   wakesOn: ['cluster', 'node'],
-  plan(view) {
-    if (view.cluster === undefined) return { changes: [] };
+  plan(view, { services, nodes: some }) {
+    const isNew = services === undefined || some !== undefined;
+    if (view.cluster === undefined || !isNew) return { changes: [] };
     const indexMax = meshIndexMax(view.cluster.meshPool);
     const all = [...view.nodes.all()];
     const taken = new Set(all.map(({ meshIndex }) => meshIndex));

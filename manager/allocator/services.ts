@@ -5,7 +5,7 @@ import type { Controller } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
 import { sameValue } from '../store/same.ts';
 import type { StoreView } from '../store/view.ts';
-import { AddressBook } from './address-book.ts';
+import { AddressBook, type KnownAddresses } from './address-book.ts';
 import { isOverlay, noFreeAddress, whyUnallocated } from './networks.ts';
 import { choosePorts, readPorts } from './ports.ts';
 
@@ -17,7 +17,7 @@ export const services: Controller = {
   name: 'services',
   wakesOn: ['service', 'network'],
   plan(view, situation) {
-    const endpoints = new Endpoints(view);
+    const endpoints = new Endpoints(view, situation.known);
     const changes: Change[] = [];
     for (const service of view.services.all()) {
       const look = service.endpoint === undefined || (situation.services?.has(service.id) ?? true);
@@ -32,9 +32,9 @@ export const services: Controller = {
 };
 
 /** Why a service has no endpoint yet; undefined when it has one. */
-export function whyNoEndpoint(view: StoreView, service: Service): string | undefined {
+export function whyNoEndpoint(view: StoreView, service: Service, known?: KnownAddresses): string | undefined {
   if (service.endpoint !== undefined) return undefined;
-  const endpoint = new Endpoints(view).choose(service);
+  const endpoint = new Endpoints(view, known).choose(service);
   return typeof endpoint === 'string' ? endpoint : undefined;
 }
 
@@ -44,9 +44,9 @@ class Endpoints {
   readonly #addresses: AddressBook;
   #ports: ReturnType<typeof readPorts> | undefined;
 
-  constructor(view: StoreView) {
+  constructor(view: StoreView, known: KnownAddresses | undefined) {
     this.#view = view;
-    this.#addresses = new AddressBook(view);
+    this.#addresses = new AddressBook(view, known);
   }
 
   /** The endpoint that a service is to have, or why it cannot; undefined for a service that leaves without one. */

@@ -6,7 +6,7 @@ import { isActive } from '#scheduler/slots.ts';
 import type { Controller } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
 import type { StoreView } from '../store/view.ts';
-import { AddressBook } from './address-book.ts';
+import { AddressBook, type KnownAddresses } from './address-book.ts';
 import { isOverlay, noFreeAddress, whyUnallocated } from './networks.ts';
 import { whyNoEndpoint } from './services.ts';
 
@@ -17,11 +17,11 @@ import { whyNoEndpoint } from './services.ts';
 export const tasks: Controller = {
   name: 'tasks',
   wakesOn: ['service', 'network', 'task'],
-  plan(view, { nowMs }) {
-    const attaching = new Attaching(view);
+  plan(view, { nowMs, known }) {
+    const attaching = new Attaching(view, known);
     const changes: Change[] = [];
-    for (const task of view.tasks.unsettled()) {
-      if (task.status.state !== TaskState.New || !isActive(task)) continue;
+    for (const task of view.tasks.unsettled(TaskState.New)) {
+      if (!isActive(task)) continue;
       const networks = attaching.attach(task);
       if (typeof networks !== 'string') changes.push({ kind: 'allocateTask', taskId: task.id, networks });
       else if (networks !== task.status.error) changes.push(explained(task, networks, nowMs));
@@ -37,12 +37,14 @@ function explained(task: Task, error: string, nowMs: number): Change {
 
 class Attaching {
   readonly #view: StoreView;
+  readonly #known: KnownAddresses | undefined;
   readonly #addresses: AddressBook;
   readonly #reasons = new Map<ServiceId, string>();
 
-  constructor(view: StoreView) {
+  constructor(view: StoreView, known: KnownAddresses | undefined) {
     this.#view = view;
-    this.#addresses = new AddressBook(view);
+    this.#known = known;
+    this.#addresses = new AddressBook(view, known);
   }
 
   /** The attachments of a task, or why it cannot have them. */
@@ -66,7 +68,7 @@ class Attaching {
   /** Empty when the service's endpoint is there. */
   #whyNot(service: Service): string {
     if (service.endpoint !== undefined) return '';
-    const known = this.#reasons.get(service.id) ?? whyNoEndpoint(this.#view, service);
+    const known = this.#reasons.get(service.id) ?? whyNoEndpoint(this.#view, service, this.#known);
     const reason = known ?? `service ${service.spec.name} has no endpoint yet`;
     this.#reasons.set(service.id, reason);
     return reason;

@@ -3,7 +3,7 @@ import type { Change, Expectation } from '../store/changes.ts';
 import type { Store, StoreView } from '../store/view.ts';
 
 /** Changes in one entry: well below the bytes that an entry may have, and applied within some milliseconds. */
-const CHANGES_MAX = 1_000;
+const CHANGES_MAX = 500;
 
 /**
  * Writes a plan that was made when services were as given, and resolves when this manager has applied it. A long one goes

@@ -1,4 +1,6 @@
 import type { NodeId, ServiceId } from '#proto/types/ids.ts';
+import type { KnownUses } from '#scheduler/place.ts';
+import type { KnownAddresses } from '../allocator/address-book.ts';
 import type { Change, TableName } from '../store/changes.ts';
 import type { Draft } from '../store/view.ts';
 
@@ -12,6 +14,10 @@ export interface Situation {
    * only others can concern; it need not.
    */
   readonly services?: ReadonlySet<ServiceId>;
+  /** Nodes that have something new to look at, where only some services have. */
+  readonly nodes?: ReadonlySet<NodeId>;
+  /** What all tasks take of nodes and networks; absent: who needs that has to look. */
+  readonly known?: KnownUses & KnownAddresses;
 }
 
 export interface Plan {

@@ -6,11 +6,14 @@ import type { Log } from '#proto/base/log.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import type { Store } from '../store/view.ts';
+import { Agenda, type AgendaOpts } from './agenda.ts';
+import { Alarms } from './alarms.ts';
 import { commit } from './commit.ts';
-import type { Controller } from './controller.ts';
+import type { Situation } from './controller.ts';
 import { CONTROLLERS } from './controllers.ts';
-import { lookAround } from './look.ts';
-import { Wakes } from './wakes.ts';
+import { type LookOpts, lookAround } from './look.ts';
+import { Standing } from './standing.ts';
+import { type Wake, Wakes } from './wakes.ts';
 
 /** How far each node's data plane is known to be; kept by whoever hears from the agents. */
 export interface NetworkReadiness {
@@ -19,9 +22,7 @@ export interface NetworkReadiness {
   subscribe(changed: () => void): () => void;
 }
 
-export interface LeaderLoopOpts {
-  readonly controllers: readonly Controller[];
-  readonly roundsMax: number;
+export interface LeaderLoopOpts extends LookOpts, AgendaOpts {
   /** Everything is looked at again after so long, whatever happened: nothing waits for an event for ever. */
   readonly lookEveryMs: number;
   readonly backoff: { readonly firstMs: number; readonly maxMs: number };
@@ -30,6 +31,9 @@ export interface LeaderLoopOpts {
 export const LEADER_LOOP_OPTS: LeaderLoopOpts = {
   controllers: CONTROLLERS,
   roundsMax: 20,
+  changesMax: 500,
+  tasksMax: 1_000,
+  nodesMax: 50,
   lookEveryMs: 60_000,
   backoff: { firstMs: 50, maxMs: 5_000 },
 };
@@ -50,26 +54,35 @@ export class LeaderLoop {
   readonly #opts: LeaderLoopOpts;
   readonly #modules: LeaderLoopModules;
   readonly #wakes: Wakes;
-  /** The earliest time at which somebody wants to look again. */
-  #wakeAtMs = Number.POSITIVE_INFINITY;
-  /** Looks in a row that went wrong. */
+  readonly #agenda: Agenda;
+  readonly #alarms = new Alarms();
+  readonly #standing: Standing;
+  /** Times in a row that all there was to look at was looked at, and something went wrong. */
   #troubles = 0;
-  /** Whether the last look found a controller at fault. */
+  /** Whether a controller was found at fault since. */
   #atFault = false;
 
   constructor(opts: LeaderLoopOpts, modules: LeaderLoopModules) {
     this.#opts = opts;
     this.#modules = { ...modules, log: modules.log.child('leader') };
     this.#wakes = new Wakes(new Set(opts.controllers.flatMap(({ wakesOn }) => wakesOn)));
+    this.#agenda = new Agenda(opts);
+    this.#standing = new Standing((id, version) => modules.store.view().revision(id, version));
   }
 
   /** Runs until the signal aborts, which is when the lead is lost; never fails. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, network } = this.#modules;
     using stack = new DisposableStack();
-    stack.defer(store.subscribe((batch) => this.#wakes.note(batch)));
+    stack.defer(
+      store.subscribe((batch) => {
+        this.#standing.note(batch);
+        this.#wakes.note(batch);
+      }),
+    );
     stack.defer(network.subscribe(() => this.#wakes.wake()));
     await this.#caughtUp(signal);
+    while (!signal.aborted && this.#standing.count(store.view())) await breathe();
     while (!signal.aborted) {
       if (await this.#look(signal)) continue;
       await this.#rest(signal);
@@ -78,26 +91,53 @@ export class LeaderLoop {
 
   /** Looks once and writes what came of it; true when there is reason to look again at once. */
   async #look(signal: AbortSignal): Promise<boolean> {
-    const { store, clock, network } = this.#modules;
-    const services = this.#wakes.take();
+    const { store } = this.#modules;
+    const isFirst = this.#agenda.isEmpty;
+    if (isFirst) this.#atFault = false;
+    const part = this.#nextPart();
     // Not the whole view: what all tasks were would have to be remembered until the last entry is written.
     const { services: before } = store.view();
-    const nowMs = Math.floor(clock.wallMs());
-    const situation = { nowMs, networkReady: network.versions(), ...(services ? { services } : {}) };
-    this.#atFault = false;
-    const look = lookAround(this.#opts, store.draft(), situation, (name, err) =>
+    const look = lookAround(this.#opts, store.draft(), this.#situation(part), (name, err) =>
       this.#controllerFailed(name, err),
     );
     if (!look.settled) this.#controllerFailed('all', new Error('plans come to no rest'));
-    // Only a look at everything knows all that is waited for.
-    this.#wakeAtMs = services === undefined ? look.wakeAtMs : Math.min(this.#wakeAtMs, look.wakeAtMs);
+    if (look.cut) this.#agenda.add(part);
+    this.#setAlarms(part, look.wakeAtMs);
     try {
       await commit(store, before, look.changes, signal);
     } catch (error) {
       return this.#commitFailed(error, signal);
     }
+    if (!this.#agenda.isEmpty) {
+      await breathe();
+      return true;
+    }
     this.#troubles = this.#atFault ? this.#troubles + 1 : 0;
     return look.changes.length > 0 && !this.#atFault;
+  }
+
+  /** What to look at now: of what has happened and what is due, as much as a look may take. */
+  #nextPart(): Wake {
+    const { store, clock } = this.#modules;
+    const due = this.#alarms.take(clock.wallMs());
+    if (due === undefined) this.#wakes.wakeForEverything();
+    else this.#wakes.wakeForServices(due);
+    const view = store.view();
+    this.#agenda.add(this.#wakes.take(view));
+    return this.#agenda.next(view, () => this.#alarms.setForEverything(Number.POSITIVE_INFINITY));
+  }
+
+  #situation(part: Wake): Situation {
+    const { clock, network } = this.#modules;
+    const nowMs = Math.floor(clock.wallMs());
+    return { nowMs, networkReady: network.versions(), known: this.#standing, ...part };
+  }
+
+  #setAlarms({ services, nodes }: Wake, atMs: number): void {
+    if (services === undefined) return this.#alarms.setForEverything(atMs);
+    this.#alarms.setForServices(services, atMs);
+    // Of a node it is not known what waits there.
+    if (nodes !== undefined) this.#alarms.addForEverything(atMs);
   }
 
   #controllerFailed(controller: string, err: unknown): void {
@@ -137,14 +177,16 @@ export class LeaderLoop {
       this.#wakes.wakeForEverything();
       return;
     }
-    const dueMs = Math.max(0, Math.min(this.#wakeAtMs - clock.wallMs(), this.#opts.lookEveryMs));
+    const { lookEveryMs } = this.#opts;
+    const dueMs = Math.max(0, this.#alarms.nextAtMs - clock.wallMs());
     using stack = new DisposableStack();
     let isDue = false;
     const due = (): void => {
       isDue = true;
-      this.#wakes.wakeForEverything();
+      if (dueMs < lookEveryMs) this.#wakes.wake();
+      else this.#wakes.wakeForEverything();
     };
-    stack.defer(clock.timer(dueMs, due));
+    stack.defer(clock.timer(Math.min(dueMs, lookEveryMs), due));
     const wake = (): void => this.#wakes.wake();
     signal.addEventListener('abort', wake, { once: true });
     stack.defer(() => signal.removeEventListener('abort', wake));

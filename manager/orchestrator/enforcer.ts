@@ -2,10 +2,10 @@ import type { Node, Task } from '#proto/types/objects.ts';
 import { TaskState } from '#proto/types/states.ts';
 import { type Amounts, amountsOf } from '#scheduler/demand.ts';
 import { compareAge, isActive } from '#scheduler/slots.ts';
-import type { Controller } from '../leader/controller.ts';
+import type { Controller, Situation } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
 import type { StoreView } from '../store/view.ts';
-import { NOTHING } from './plans.ts';
+import { nodesToLookAt } from './service-state.ts';
 
 /**
  * Nodes that have less than they had: the newest tasks that reserve what is short leave, until the rest has room.
@@ -14,16 +14,19 @@ import { NOTHING } from './plans.ts';
 export const enforcer: Controller = {
   name: 'enforcer',
   wakesOn: ['node'],
-  plan(view, { services }) {
-    // Placing tasks never takes more than there is: only a change of nodes can, and then everything is looked at.
-    if (services !== undefined) return NOTHING;
-    return { changes: [...view.nodes.all()].flatMap((node) => planNode(view, node)) };
+  plan(view, situation) {
+    // Placing tasks never takes more than there is: only a change of nodes can.
+    const nodes = nodesToLookAt(view, situation) ?? [];
+    return { changes: nodes.flatMap((node) => planNode(view, node, situation)) };
   },
 };
 
-function planNode(view: StoreView, node: Node): Change[] {
+function planNode(view: StoreView, node: Node, { known }: Situation): Change[] {
   if (node.description === undefined) return [];
   const room = amountsOf(node.description.resources);
+  // What all of its tasks have is at least what those have that are to be judged.
+  const all = known && excess(room, [known.uses.of(node.id)?.taken ?? new Map()]);
+  if (all !== undefined && ![...all.values()].some((amount) => amount > 0)) return [];
   const tasks = view.tasks.byNode(node.id).filter(holds);
   const claims = new Map(tasks.map((task) => [task, claimOf(view, task)]));
   const short = excess(room, [...claims.values()]);

@@ -2,6 +2,7 @@ import type { Node } from '#proto/types/objects.ts';
 import { TaskState } from '#proto/types/states.ts';
 import type { Controller } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
+import { NOTHING } from './plans.ts';
 import { type ServiceState, serviceStates } from './service-state.ts';
 import { activeOf, isAccepting, isVacant } from './slots.ts';
 import { replacement } from './succession.ts';
@@ -14,8 +15,9 @@ export const global: Controller = {
   name: 'global',
   wakesOn: ['service', 'task', 'node'],
   plan(view, situation) {
-    const nodes = [...view.nodes.all()].filter(isAccepting);
     const states = serviceStates(view, situation).filter((state) => state.isGlobal);
+    if (states.length === 0) return NOTHING;
+    const nodes = [...view.nodes.all()].filter(isAccepting);
     return { changes: states.flatMap((state) => [...leave(state), ...fill(state, nodes)]) };
   },
 };

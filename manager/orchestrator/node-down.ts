@@ -1,10 +1,11 @@
 import type { Node, Task } from '#proto/types/objects.ts';
 import { TaskState } from '#proto/types/states.ts';
 import { isDead, isLeaving } from '#scheduler/slots.ts';
-import type { Controller, Plan } from '../leader/controller.ts';
+import type { Controller, Plan, Situation } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
 import type { StoreView } from '../store/view.ts';
 import { joinPlans, NOTHING, waitUntil } from './plans.ts';
+import { nodesToLookAt } from './service-state.ts';
 
 /** After so long a node that is down is taken to be gone, and what its tasks held is given back (Swarm's 24 hours). */
 const ORPHANED_AFTER_MS = 24 * 3_600_000;
@@ -16,13 +17,15 @@ const ORPHANED_AFTER_MS = 24 * 3_600_000;
 export const nodeDown: Controller = {
   name: 'node-down',
   wakesOn: ['node', 'task'],
-  plan(view, { nowMs, services }) {
-    // Only a change of nodes, or time, makes anything new here: then the loop looks at everything.
-    if (services !== undefined) return NOTHING;
-    const down = [...view.nodes.all()].filter((node) => node.status.state === 'down');
+  plan(view, situation) {
+    const { nowMs } = situation;
+    // Only a change of nodes, or time, makes anything new here.
+    const nodes = nodesToLookAt(view, situation);
+    if (nodes === undefined) return NOTHING;
+    const down = nodes.filter((node) => node.status.state === 'down');
     return joinPlans([
       ...down.map((node) => planDown(view, node, nowMs)),
-      { changes: planRemoved(view, nowMs) },
+      { changes: planRemoved(view, situation) },
     ]);
   },
 };
@@ -39,8 +42,8 @@ function planDown(view: StoreView, node: Node, nowMs: number): Plan {
   return { changes: [...changes, ...lost] };
 }
 
-function planRemoved(view: StoreView, nowMs: number): Change[] {
-  const removed = [...view.tasks.nodeIds()].filter((id) => view.nodes.get(id) === undefined);
+function planRemoved(view: StoreView, { nodes, nowMs }: Situation): Change[] {
+  const removed = [...(nodes ?? view.tasks.nodeIds())].filter((id) => view.nodes.get(id) === undefined);
   const tasks = removed.sort().flatMap((id) => view.tasks.byNode(id));
   return tasks
     .filter((task) => !isDead(task))

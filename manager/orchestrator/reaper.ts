@@ -4,7 +4,7 @@ import type { Network, Service, Task } from '#proto/types/objects.ts';
 import { networkIdsOf } from '#proto/types/specs.ts';
 import { TaskState } from '#proto/types/states.ts';
 import { isDead } from '#scheduler/slots.ts';
-import type { Controller } from '../leader/controller.ts';
+import type { Controller, Situation } from '../leader/controller.ts';
 import type { Change } from '../store/changes.ts';
 import type { StoreView } from '../store/view.ts';
 import { hasTasksOn } from './network-tasks.ts';
@@ -23,8 +23,7 @@ export const reaper: Controller = {
     const changes = servicesToLookAt(view, situation).flatMap((service) =>
       planService(view, service, situation.nowMs),
     );
-    const all = situation.services === undefined;
-    return { changes: [...changes, ...networks(view), ...(all ? strays(view) : [])] };
+    return { changes: [...changes, ...networks(view), ...strays(view, situation)] };
   },
 };
 
@@ -59,8 +58,8 @@ function isEvidence(progress: Progress, slot: Slot, task: Task): boolean {
 }
 
 /** Tasks whose service is gone. */
-function strays(view: StoreView): Change[] {
-  const known = new Set([...view.tasks.revisions()].map(({ serviceId }) => serviceId));
+function strays(view: StoreView, { services }: Situation): Change[] {
+  const known = services ?? new Set([...view.tasks.revisions()].map(({ serviceId }) => serviceId));
   const gone = [...known].filter((id) => view.services.get(id) === undefined);
   const tasks = gone.sort().flatMap((id) => view.tasks.byService(id));
   return tasks.flatMap((task) => {

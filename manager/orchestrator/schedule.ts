@@ -8,8 +8,8 @@ import type { Change } from '../store/changes.ts';
 export const schedule: Controller = {
   name: 'schedule',
   wakesOn: ['node', 'service', 'task'],
-  plan(view, { nowMs }) {
-    const { placed, waiting } = place(view, nowMs);
+  plan(view, { nowMs, known }) {
+    const { placed, waiting } = place(view, nowMs, known);
     return {
       changes: [
         ...placed.map(({ task, nodeId }): Change => ({ kind: 'assignTask', taskId: task.id, nodeId })),

@@ -128,6 +128,12 @@ export function servicesToLookAt(view: StoreView, { services }: Situation): Serv
   return [...services].sort().flatMap((id) => view.services.get(id) ?? []);
 }
 
+/** Every node that the situation asks to look at; undefined when it asks for none. */
+export function nodesToLookAt(view: StoreView, { services, nodes }: Situation): Node[] | undefined {
+  if (services === undefined) return [...view.nodes.all()];
+  return nodes && [...nodes].sort().flatMap((id) => view.nodes.get(id) ?? []);
+}
+
 /** How tasks are replaced now: by the rollback's settings while one is under way. */
 export function updateConfigOf(service: Service): Required<UpdateConfig> {
   const { rollback, update } = service.spec;

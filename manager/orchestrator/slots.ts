@@ -10,12 +10,20 @@ export interface Slot {
   readonly tasks: readonly Task[];
 }
 
+/** Slots of the lists of tasks they were made from: several controllers look at one list after the other. */
+const made = new WeakMap<readonly Task[], readonly Slot[]>();
+
 /** The slots of a service in order, from all of its tasks. */
-export function slotsOf(tasks: readonly Task[]): Slot[] {
+export function slotsOf(tasks: readonly Task[]): readonly Slot[] {
+  const known = made.get(tasks);
+  if (known !== undefined) return known;
   const kept = tasks.filter((task) => task.desired < TaskState.Remove);
-  return [...Map.groupBy(kept, slotKeyOf)]
+  const slots = [...Map.groupBy(kept, slotKeyOf)]
     .map(([key, inSlot]) => ({ key, tasks: inSlot.sort(compareAge) }))
     .sort((a, b) => (a.key < b.key ? -1 : 1));
+  // What can change is no sure sign of what is in it.
+  if (Object.isFrozen(tasks)) made.set(tasks, slots);
+  return slots;
 }
 
 export function newestOf(slot: Slot): Task {

@@ -35,13 +35,17 @@ export interface TaskRevision {
 }
 
 /**
- * There may be a million tasks, and to make objects of all of them takes seconds: who asks for all() does so with pauses.
- * Everything else here takes no longer than what it gives.
+ * There may be a million tasks, and to make objects of all of them takes seconds: who needs all of them takes some at a
+ * time, with following(), and pauses. Everything else takes no longer than what it gives.
  */
 export interface TaskTable extends TableView<TaskId, Task> {
   /** In order of (slot, id). */
   byService(serviceId: ServiceId): readonly Task[];
   byNode(nodeId: NodeId): readonly Task[];
+  /** How many tasks a service has. */
+  sizeOf(serviceId: ServiceId): number;
+  /** The next tasks by id, after this one (from the first on: undefined), about so many; none when there are no more. */
+  following(id: TaskId | undefined, max: number): readonly Task[];
   /** Those whose id begins so, by id. */
   startingWith(prefix: string): readonly Task[];
   /**

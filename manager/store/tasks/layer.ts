@@ -62,6 +62,12 @@ export class Layer {
     return this.#services?.has(serviceId) ?? true;
   }
 
+  /** How many tasks more a service has here; undefined where that is not known. */
+  moreOf(serviceId: ServiceId): number | undefined {
+    if (this.#counts.size > 0) return undefined;
+    return this.#more.between(`${serviceId}/`, `${serviceId}/\uffff`).reduce((sum, more) => sum + more, 0);
+  }
+
   /** Keys of revisions of which there may be another number of tasks here. */
   revisions(): string[] {
     const keys: string[] = [];

@@ -169,6 +169,10 @@ export class LiveTasks implements RowSource {
     return rows.slice(0, max);
   }
 
+  sizeOf(serviceId: ServiceId): number {
+    return this.services.usersOf(this.services.numberOf(serviceId));
+  }
+
   countOf(revision: string): number {
     return this.#counts.get(revision) ?? 0;
   }

@@ -20,6 +20,10 @@ export class Names<Name extends string> {
     return this.#numbers.keys() as Iterable<Name>;
   }
 
+  usersOf(number: number): number {
+    return this.#users[number] as number;
+  }
+
   /** Counts one more user of a name, and gives its number. */
   use(name: Name): number {
     const known = this.#numbers.get(name);

@@ -94,6 +94,28 @@ export class TaskRows implements TaskTable {
     return new Set([...this.#live.nodes.all(), ...here.flatMap(({ nodeId }) => nodeId ?? [])]);
   }
 
+  sizeOf(serviceId: ServiceId): number {
+    const layer = this.#caughtUp();
+    const live = this.#live.sizeOf(serviceId);
+    if (layer === undefined || !layer.touches(serviceId)) return live;
+    const more = layer.moreOf(serviceId);
+    return more === undefined ? this.byService(serviceId).length : live + more;
+  }
+
+  following(id: TaskId | undefined, max: number): readonly Task[] {
+    const layer = this.#caughtUp();
+    for (let last = id; ; ) {
+      const rows = this.#live.rowsAfter(last, max);
+      const ended = rows.length < max;
+      const end = ended ? undefined : this.#idOf(rows.at(-1) as number);
+      const here = layer === undefined || layer.isEmpty ? [] : layer.between(last, end);
+      const items = layer === undefined || layer.isEmpty ? rows : this.#joined(layer, rows, here);
+      if (items.length > 0 || ended)
+        return items.map((item) => (typeof item === 'number' ? this.#live.taskOf(item, false) : item));
+      last = end;
+    }
+  }
+
   startingWith(prefix: string): readonly Task[] {
     const layer = this.#caughtUp();
     const live = this.#live.startingWith(prefix);

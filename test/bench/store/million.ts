@@ -19,10 +19,10 @@ export class Million {
   readonly #services = Array.from({ length: SERVICES }, () => newId<'service'>(this.#random));
   readonly #network = newId<'network'>(this.#random);
 
-  /** Makes so many tasks, each on its node, with an address, running. */
+  /** Makes so many tasks, a multiple of the services, each on its node, with an address, running. */
   async fill(store: Store, tasks: number): Promise<void> {
     await write(store, NODES, (number) => this.#node(number));
-    await write(store, SERVICES, (number) => this.#service(number));
+    await write(store, SERVICES, (number) => this.#service(number, tasks / SERVICES));
     await write(store, tasks, (number) => this.#task(number));
     await write(store, tasks, (number) => this.#addresses(number));
     await write(store, tasks, (number) => this.status(number, 0));
@@ -77,12 +77,12 @@ export class Million {
     };
   }
 
-  #service(number: number): Change {
+  #service(number: number, replicas: number): Change {
     const image = `registry.example/team/app-${number}@sha256:${containerId(number)}`;
     const spec = {
       name: `service-${number}`,
       task: { container: { image, env: ['MODE=production', `NUMBER=${number}`] } },
-      mode: { kind: 'replicated', replicas: 1_000 },
+      mode: { kind: 'replicated', replicas },
     } as const;
     return { kind: 'putService', service: { id: this.#serviceOf(number), spec } };
   }

@@ -13,6 +13,8 @@ export type Question =
   | { readonly ask: 'flood'; readonly ms: number }
   /** So many status updates a second. */
   | { readonly ask: 'load'; readonly perSecond: number; readonly ms: number }
+  /** Leads, until everything was looked at once, while so many status updates a second come. */
+  | { readonly ask: 'lead'; readonly perSecond: number }
   /** Waits for a snapshot to be taken, and writes until one is due. */
   | { readonly ask: 'snapshot' }
   | { readonly ask: 'memory' };

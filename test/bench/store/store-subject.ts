@@ -11,6 +11,8 @@ import type { Answer, Answered, Asked, Question } from './protocol.ts';
 
 const TASKS = 1_000_000;
 const UPDATES_PER_SECOND = 50_000;
+/** Beside them the controllers look at everything. */
+const UPDATES_PER_SECOND_OF_LEADER = 20_000;
 const FLOOD_MS = 5_000;
 const LOAD_MS = 15_000;
 /** As the daemon is started. */
@@ -60,6 +62,13 @@ export class StoreSubject implements Subject {
         return [];
       case 'updates':
         return await this.#updates(signal);
+      case 'lead': {
+        const { stall } = await this.#ask({ ask: 'lead', perSecond: UPDATES_PER_SECOND_OF_LEADER }, signal);
+        return [
+          { figure: 'full-pass-stall-max-ms', value: stall.stallMs },
+          { figure: 'full-pass-work-max-ms', value: stall.workMs },
+        ];
+      }
       case 'snapshot': {
         const { stall } = await this.#ask({ ask: 'snapshot' }, signal);
         return [

@@ -8,6 +8,7 @@ import { openTestStoreWith } from '#test/support/local-log.ts';
 
 const WEB = 'web' as ServiceId;
 const SPEC = { name: 'web', task: { container: { image: 'web:1' } }, mode: { kind: 'global' } } as const;
+const LIMITS = { roundsMax: 5, changesMax: 1_000, tasksMax: 1_000 };
 const never = (name: string, error: unknown): void => {
   throw new Error(`${name} failed`, { cause: error });
 };
@@ -26,10 +27,10 @@ test('look: a controller sees what those before it planned, and every one gets a
     seen.push(view.tasks.size);
     return { changes: [] };
   });
-  const opts = { controllers: [watcher, maker, watcher], roundsMax: 5 };
+  const opts = { controllers: [watcher, maker, watcher], ...LIMITS };
   const look = lookAround(opts, store.draft(), { nowMs: 0, networkReady: new Map() }, never);
   t.deepEqual(seen, [0, 1, 1, 1]);
-  t.deepEqual(look, { changes: [createTask], wakeAtMs: Number.POSITIVE_INFINITY, settled: true });
+  t.deepEqual(look, { changes: [createTask], wakeAtMs: Number.POSITIVE_INFINITY, settled: true, cut: false });
   t.is(store.view().tasks.size, 0);
 });
 
@@ -44,8 +45,38 @@ test('look: what one round changed is what the next one looks at', async (t) => 
     return { changes: [{ kind: 'setDesired', taskId: task.id, desired: TaskState.Remove }] };
   });
   const situation: Situation = { nowMs: 0, networkReady: new Map() };
-  lookAround({ controllers: [maker], roundsMax: 5 }, store.draft(), situation, never);
+  lookAround({ controllers: [maker], ...LIMITS }, store.draft(), situation, never);
   t.deepEqual(seen, [undefined, [WEB], [WEB]]);
+});
+
+test('look: no more is planned than a look may write, and the rest is left to the next one', async (t) => {
+  const { store } = await openTestStoreWith([{ kind: 'putService', service: { id: WEB, spec: SPEC } }]);
+  const maker = controller((view) => {
+    const missing = 10 - view.tasks.size;
+    return { changes: Array.from({ length: missing }, (_, slot) => ({ ...createTask, slot }) as Change) };
+  });
+  const later = controller(() => t.fail('the look was over') as never);
+  const opts = { controllers: [maker, later], ...LIMITS, changesMax: 4 };
+  const draft = store.draft();
+  const look = lookAround(opts, draft, { nowMs: 0, networkReady: new Map() }, never);
+  t.is(look.changes.length, 4);
+  t.is(draft.tasks.size, 4);
+  t.true(look.cut && look.settled);
+});
+
+test('look: services with more tasks than a round may judge are looked at again when what was planned is written', async (t) => {
+  const { store } = await openTestStoreWith([{ kind: 'putService', service: { id: WEB, spec: SPEC } }]);
+  let rounds = 0;
+  const maker = controller((view) => {
+    rounds++;
+    const changes = [1, 2, 3].map((slot): Change => ({ ...createTask, slot }) as Change);
+    return { changes: view.tasks.size === 0 ? changes : [] };
+  });
+  const opts = { controllers: [maker], ...LIMITS, tasksMax: 2 };
+  const look = lookAround(opts, store.draft(), { nowMs: 0, networkReady: new Map() }, never);
+  t.is(rounds, 1);
+  t.is(look.changes.length, 3);
+  t.true(look.settled && !look.cut);
 });
 
 test('look: the earliest time that anybody waits for is kept, and a fault is told of', async (t) => {
@@ -59,9 +90,7 @@ test('look: the earliest time that anybody waits for is kept, and a fault is tol
     controller(() => ({ changes: [], wakeAtMs: 7 })),
   ];
   const situation: Situation = { nowMs: 0, networkReady: new Map() };
-  const look = lookAround({ controllers, roundsMax: 5 }, store.draft(), situation, (name) =>
-    faults.push(name),
-  );
+  const look = lookAround({ controllers, ...LIMITS }, store.draft(), situation, (name) => faults.push(name));
   t.is(look.wakeAtMs, 7);
   t.deepEqual(faults, ['one']);
 });

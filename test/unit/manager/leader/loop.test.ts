@@ -10,7 +10,7 @@ import {
 import type { Change } from '#manager/store/changes.ts';
 import { nullLog } from '#proto/base/log.ts';
 import { seededRandom } from '#proto/base/random.ts';
-import type { NodeId, ServiceId } from '#proto/types/ids.ts';
+import type { NodeId, ServiceId, TaskId } from '#proto/types/ids.ts';
 import type { ServiceSpec } from '#proto/types/specs.ts';
 import { TaskState } from '#proto/types/states.ts';
 import { openTestStoreWith, type TestStore } from '#test/support/local-log.ts';
@@ -171,10 +171,11 @@ test('loop: only the services that changed are named, until there is reason to l
     seen.push(services && [...services]);
     return { changes: [] };
   });
-  const led = await lead({ controllers: [{ ...controller, wakesOn: ['service', 'node'] }] });
+  const led = await lead({ controllers: [{ ...controller, wakesOn: ['service', 'network'] }] });
   await led.opened.store.update({ changes: [web(3)] });
   await quiet();
-  await led.opened.store.update({ changes: [{ kind: 'putNode', node: nodeRow('b') }] });
+  const [network] = led.opened.store.view().networks.all();
+  await led.opened.store.update({ changes: [{ kind: 'delete', table: 'network', id: network?.id ?? '' }] });
   await quiet();
   t.deepEqual(seen, [undefined, [WEB], undefined]);
   await led.stop();
@@ -341,7 +342,59 @@ test('loop: a plan longer than an entry goes in several', async (t) => {
   const led = await lead({}, [web(1_500)]);
   t.is(tasks(led).length, 1_500);
   t.true(tasks(led).every(({ status }) => status.state === TaskState.Assigned));
-  t.is(led.opened.log.entries.length, 6);
+  t.true(led.opened.log.entries.length > 9);
+  await led.stop();
+});
+
+test('loop: much is looked at in parts, and comes to the same', async (t) => {
+  const names = Array.from({ length: 12 }, (_, number) => `s${number}`);
+  const seen: number[] = [];
+  const counter = counting((_view, { services }) => {
+    seen.push(services?.size ?? -1);
+    return { changes: [] };
+  });
+  const controllers = [...LEADER_LOOP_OPTS.controllers, counter];
+  const made = names.map((name) => service(name, 3));
+  const led = await lead({ controllers, tasksMax: 7, nodesMax: 1, changesMax: 5 }, made);
+  for (let turns = 0; turns < 20; turns++) await quiet();
+  const { tasks: all } = led.opened.store.view();
+  t.is(all.size, 36);
+  t.is(all.countByState().get(TaskState.Assigned), 36);
+  t.true(
+    seen.every((size) => size >= 0 && size <= 7),
+    `${seen}`,
+  );
+  await led.opened.clock.advance(LEADER_LOOP_OPTS.lookEveryMs);
+  await led.opened.store.update({ changes: [service('s3', 1), { kind: 'delete', table: 'node', id: 'a' }] });
+  for (let turns = 0; turns < 20; turns++) await quiet();
+  t.is(all.size, 36);
+  const now = led.opened.store.view().tasks;
+  t.is(now.unsettled(TaskState.Assigned).length, 0);
+  t.is(now.byNode('a' as NodeId).filter(({ status }) => status.state !== TaskState.Orphaned).length, 0);
+  await led.stop();
+});
+
+test('loop: a task of which more is known, but that goes on as it did, wakes nobody', async (t) => {
+  const controller = Object.assign(counting(), { wakesOn: ['task'] });
+  const led = await lead({ controllers: [controller as Controller] }, [
+    web(1),
+    { kind: 'createTask', serviceId: WEB, slot: 1, desired: TaskState.Running },
+  ]);
+  const [task] = tasks(led);
+  const report = async (state: TaskState, pid: number): Promise<void> => {
+    const status = { state, atMs: pid, message: 'started', container: { id: 'c', pid } };
+    const taskId = task?.id as TaskId;
+    await led.opened.store.update({ changes: [{ kind: 'setTaskStatus', taskId, status }] });
+    await quiet();
+  };
+  let looks = 0;
+  const told = (): number => controller.looks - looks;
+  await report(TaskState.Running, 1);
+  looks = controller.looks;
+  await report(TaskState.Running, 2);
+  t.is(told(), 0);
+  await report(TaskState.Failed, 3);
+  t.true(told() > 0);
   await led.stop();
 });
 

@@ -1,7 +1,11 @@
 import { failedWith, movedTo } from '#agent/task/status.ts';
 import { nextStep } from '#agent/task/step.ts';
+import { Alarms } from '#manager/leader/alarms.ts';
+import type { Situation } from '#manager/leader/controller.ts';
 import { CONTROLLERS } from '#manager/leader/controllers.ts';
 import { type Look, lookAround } from '#manager/leader/look.ts';
+import { LEADER_LOOP_OPTS } from '#manager/leader/loop.ts';
+import { Standing } from '#manager/leader/standing.ts';
 import { Wakes } from '#manager/leader/wakes.ts';
 import { applyTransaction } from '#manager/store/apply/transaction.ts';
 import type { Change } from '#manager/store/changes.ts';
@@ -14,6 +18,7 @@ import type { Node, Service, Task, TaskStatus } from '#proto/types/objects.ts';
 import type { NodeSpec, ServiceSpec, TaskSpec } from '#proto/types/specs.ts';
 import { isTerminal, TaskState } from '#proto/types/states.ts';
 import { clusterRow, networkRow, nodeRow } from './rows.ts';
+import { checkStanding } from './standing.ts';
 
 /** What becomes of a task at a step that its agent takes; nothing said: it works. */
 export type Fate = 'works' | 'fails' | 'completes' | 'hangs';
@@ -37,9 +42,11 @@ export class World {
   readonly #tables = new Tables();
   readonly #wakes = new Wakes(new Set(CONTROLLERS.flatMap(({ wakesOn }) => wakesOn)));
   #version = 1;
-  #wakeAtMs = Number.POSITIVE_INFINITY;
+  readonly #alarms = new Alarms();
+  readonly #standing = new Standing((id, version) => this.view.revision(id, version));
 
   constructor() {
+    while (this.#standing.count(this.view));
     this.commit([
       { kind: 'putCluster', cluster: clusterRow() },
       { kind: 'putNetwork', network: networkRow('ingress', INGRESS) },
@@ -52,7 +59,7 @@ export class World {
   }
 
   get wakeAtMs(): number {
-    return this.#wakeAtMs;
+    return this.#alarms.nextAtMs;
   }
 
   commit(changes: readonly Change[]): void {
@@ -61,6 +68,7 @@ export class World {
     const outcome = applyTransaction(this.#tables, { atMs: this.nowMs, expects: [], changes }, this.#version);
     assert('events' in outcome, 'a change of the test is refused');
     this.#wakes.note({ version: this.#version, events: outcome.events });
+    this.#standing.note({ version: this.#version, events: outcome.events });
     this.invariant(this.view);
   }
 
@@ -156,30 +164,35 @@ export class World {
   look(): Change[] {
     const all: Change[] = [];
     for (let looks = 0; looks < LOOKS_MAX; looks++) {
-      if (this.#wakeAtMs <= this.nowMs) this.#wakes.wakeForEverything();
-      const services = this.#wakes.take();
-      const { changes, wakeAtMs } = this.#lookOnce(services);
-      this.#wakeAtMs = services === undefined ? wakeAtMs : Math.min(this.#wakeAtMs, wakeAtMs);
+      const due = this.#alarms.take(this.nowMs);
+      if (due === undefined) this.#wakes.wakeForEverything();
+      else this.#wakes.wakeForServices(due);
+      const wake = this.#wakes.take(this.view);
+      const { changes, wakeAtMs } = this.#lookOnce({ ...wake, known: this.#standing });
+      if (wake.services === undefined) this.#alarms.setForEverything(wakeAtMs);
+      else this.#alarms.setForServices(wake.services, wakeAtMs);
+      if (wake.nodes !== undefined) this.#alarms.addForEverything(wakeAtMs);
       this.commit(changes);
       all.push(...changes);
       if (changes.length > 0) continue;
       // What the loop would have left out is looked at here, and must come to nothing.
-      const missed = this.#lookOnce(undefined);
+      const missed = this.#lookOnce({});
       assert(missed.changes.length === 0, `a look at some missed ${JSON.stringify(missed.changes)}`);
-      assert(missed.wakeAtMs >= this.#wakeAtMs, 'a time to wake was missed');
+      assert(missed.wakeAtMs >= this.wakeAtMs, 'a time to wake was missed');
+      checkStanding(this.#standing, this.view);
       return all;
     }
     throw new Error('looking around comes to no end');
   }
 
-  #lookOnce(services: ReadonlySet<ServiceId> | undefined): Look {
+  #lookOnce(what: Pick<Situation, 'services' | 'nodes' | 'known'>): Look {
     const draft = new TablesDraft(this.#tables.copy(), this.#version, this.nowMs);
     const situation = {
       nowMs: this.nowMs,
       networkReady: this.#networkReady(),
-      ...(services ? { services } : {}),
+      ...what,
     };
-    const look = lookAround({ controllers: CONTROLLERS, roundsMax: 20 }, draft, situation, (name, error) => {
+    const look = lookAround(LEADER_LOOP_OPTS, draft, situation, (name, error) => {
       throw new Error(`controller ${name} failed`, { cause: error });
     });
     assert(look.settled, 'plans come to rest');
@@ -212,9 +225,9 @@ export class World {
   advance(ms: number): void {
     const untilMs = this.nowMs + ms;
     this.settle();
-    while (this.#wakeAtMs <= untilMs) {
-      assert(this.#wakeAtMs > this.nowMs, 'a time to wake lies ahead');
-      this.nowMs = this.#wakeAtMs;
+    while (this.wakeAtMs <= untilMs) {
+      assert(this.wakeAtMs > this.nowMs, 'a time to wake lies ahead');
+      this.nowMs = this.wakeAtMs;
       this.settle();
     }
     this.nowMs = untilMs;

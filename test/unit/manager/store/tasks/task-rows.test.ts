@@ -98,6 +98,14 @@ function glanceOf({ serviceId, specVersion, slot, nodeId, status, desired }: Tas
   return { serviceId, specVersion, slot, nodeId, state: status.state, desired };
 }
 
+/** All tasks, some at a time. */
+function inParts(rows: TaskRows, max: number): Task[] {
+  const all: Task[] = [];
+  for (let part = rows.following(undefined, max); part.length > 0; part = rows.following(all.at(-1)?.id, max))
+    all.push(...part);
+  return all;
+}
+
 /** One change, alike to both. */
 function change({ rows, model }: Pair, random: Random, version: number): void {
   const serial = randomInt(random, SERIALS);
@@ -122,6 +130,7 @@ test('tasks: views and drafts stay as they were, whatever becomes of the table',
   const alike = ({ rows, model }: Pair): void => {
     t.is(rows.size, model.tasks.size);
     t.deepEqual([...rows.all()], model.all());
+    t.deepEqual(inParts(rows, 7), model.all());
     t.deepEqual(rows.unsettled(), model.unsettled());
     for (const state of [TaskState.New, TaskState.Ready, TaskState.Running, TaskState.Failed])
       t.deepEqual(
@@ -138,6 +147,7 @@ test('tasks: views and drafts stay as they were, whatever becomes of the table',
     t.deepEqual(new Map([...rows.countByState()].sort()), new Map([...model.countByState()].sort()));
     for (const id of SERVICES) {
       t.deepEqual(rows.byService(id), model.byService(id));
+      t.is(rows.sizeOf(id), model.byService(id).length);
       const seen: TaskGlance[] = [];
       rows.glance(id, (task) => seen.push({ ...task }));
       t.deepEqual(seen, model.byService(id).map(glanceOf));
@@ -187,7 +197,10 @@ function loaded(pages: readonly TaskPage[]): Task[] {
   const loader = rows.loader();
   for (const page of pages) loader.load(page);
   for (const _ of loader.finish());
-  return [...rows.all()];
+  const all = [...rows.all()];
+  const open = [TaskState.New, TaskState.Ready, TaskState.Running].flatMap((state) => rows.unsettled(state));
+  assert(open.length === rows.unsettled().length, 'what is unsettled is found by its state');
+  return all;
 }
 
 /** The pages, with changes before the first and between one and the next. */
