@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises';
 import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import { type Filters, fits, fitsLabels, parseFilters } from '#proto/http/filters.ts';
 import { type ApiRequest, json, type Reply, type Route } from '#proto/http/types.ts';
@@ -21,18 +22,25 @@ export function taskRoutes({ reads }: Handlers): Route[] {
   ];
 }
 
+/** Tasks looked at before others get their turn: some milliseconds of work. */
+const SLICE_TASKS = 1_000;
+
 const UP_TO_DATE = '_up-to-date';
 const KEYS = [UP_TO_DATE, 'desired-state', 'id', 'label', 'name', 'node', 'runtime', 'service'];
 const STATES = Object.values(TaskState).map(taskStateName);
 
-function list(view: StoreView, { query }: ApiRequest, self: NodeId): Reply {
+async function list(view: StoreView, { query }: ApiRequest, self: NodeId): Promise<Reply> {
   const filters = parseFilters(query, KEYS);
   for (const state of filters.get('desired-state') ?? [])
     if (!STATES.includes(state))
       throw new ShoalError('INVALID_ARGUMENT', `Invalid desired-state filter: '${state}'`);
   const services = resolved(filters, 'service', (ref) => findService(view, ref).id);
   const nodes = resolved(filters, 'node', (ref) => nodeIdOf(view, ref, self));
-  const chosen = candidates(view, services, nodes).filter((task) => isChosen(view, task, filters));
+  const chosen: Task[] = [];
+  for (const some of candidates(view, services, nodes)) {
+    chosen.push(...some.filter((task) => isChosen(view, task, filters)));
+    await breathe();
+  }
   const shown = filters.has(UP_TO_DATE) ? chosen.filter(upToDate(view)) : chosen;
   return json(shown.map((task) => taskView(view, task)));
 }
@@ -57,20 +65,25 @@ function nodeIdOf(view: StoreView, ref: string, self: NodeId): NodeId {
   }
 }
 
-/** Those of the services and nodes asked for, without looking at all the others. */
-function candidates(
+/** Those of the services and nodes asked for, without looking at all the others, some at a time. */
+function* candidates(
   { tasks }: StoreView,
   services: ReadonlySet<ServiceId> | undefined,
   nodes: ReadonlySet<NodeId> | undefined,
-): readonly Task[] {
-  if (services !== undefined) {
-    const found = [...services].flatMap((id) => tasks.byService(id));
-    return nodes === undefined
+): Generator<readonly Task[]> {
+  for (const id of services ?? []) {
+    const found = tasks.byService(id);
+    yield nodes === undefined
       ? found
       : found.filter(({ nodeId }) => nodeId !== undefined && nodes.has(nodeId));
   }
-  if (nodes !== undefined) return [...nodes].flatMap((id) => tasks.byNode(id));
-  return [...tasks.all()];
+  if (services !== undefined) return;
+  for (const id of nodes ?? []) yield tasks.byNode(id);
+  if (nodes !== undefined) return;
+  for (let some = tasks.following(undefined, SLICE_TASKS); some.length > 0; ) {
+    yield some;
+    some = tasks.following(some.at(-1)?.id, SLICE_TASKS);
+  }
 }
 
 function isChosen(view: StoreView, task: Task, filters: Filters): boolean {
