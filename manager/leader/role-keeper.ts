@@ -1,8 +1,10 @@
 import type { Clock } from '#proto/base/clock.ts';
 import type { Log } from '#proto/base/log.ts';
 import { Wake } from '#proto/base/wake.ts';
+import type { NodeId } from '#proto/types/ids.ts';
 import type { Consensus, MemberStatus } from '../consensus/consensus.ts';
 import type { Store } from '../store/view.ts';
+import { Absences } from './absences.ts';
 import { type RoleDuties, roleDuties } from './roles.ts';
 import { replacement } from './spares.ts';
 
@@ -22,6 +24,7 @@ const RETRY_MS = 2_000;
 export async function keepRoles(modules: RoleKeeperModules, signal: AbortSignal): Promise<void> {
   const { store, consensus, clock, log } = modules;
   const wake = new Wake();
+  const absences = new Absences();
   using stack = new DisposableStack();
   stack.defer(consensus.onMembers(() => wake.up()));
   stack.defer(
@@ -32,7 +35,7 @@ export async function keepRoles(modules: RoleKeeperModules, signal: AbortSignal)
   while (!signal.aborted) {
     let waitMs = LOOK_EVERY_MS;
     try {
-      await doDuties(modules);
+      await doDuties(modules, absences);
     } catch (error) {
       if (signal.aborted) return;
       log.warn('the managers are not yet what their roles say', { err: error });
@@ -42,21 +45,24 @@ export async function keepRoles(modules: RoleKeeperModules, signal: AbortSignal)
   }
 }
 
-async function doDuties(modules: RoleKeeperModules): Promise<void> {
-  const { store, consensus } = modules;
+async function doDuties(modules: RoleKeeperModules, absences: Absences): Promise<void> {
+  const { store, consensus, clock } = modules;
   const { self, members } = await consensus.status();
+  absences.saw(members, clock.monotonicMs());
   const duties = roleDuties(store.view(), members, self.raftId);
   if (duties.changes.length > 0) await store.update({ changes: duties.changes });
   if (duties.departure !== undefined) await depart(duties.departure, consensus);
-  else await maybeReplace(modules, members);
+  else await maybeReplace(modules, members, absences);
 }
 
 /** Gives the place of a manager that is lost to a spare. */
 async function maybeReplace(
   { store, clock, log }: RoleKeeperModules,
   members: readonly MemberStatus[],
+  absences: Absences,
 ): Promise<void> {
-  const due = replacement(store.view(), members, clock.wallMs());
+  const unreachedForMs = (nodeId: NodeId): number => absences.forMs(nodeId, clock.monotonicMs());
+  const due = replacement(store.view(), members, clock.wallMs(), unreachedForMs);
   if (due === undefined) return;
   const { lost, spare, expects, changes } = due;
   await store.update({ expects, changes });

@@ -1,3 +1,4 @@
+import type { NodeId } from '#proto/types/ids.ts';
 import type { Node } from '#proto/types/objects.ts';
 import type { MemberStatus } from '../consensus/consensus.ts';
 import { unstored } from '../control/unstored.ts';
@@ -25,19 +26,21 @@ export interface Replacement {
 /**
  * The replacement that is due now. One at a time: while a manager is on its way in or out none is. Both roles change at
  * once, so that whoever leads next finds the decision made or not; and only when those that answer are enough to decide
- * without the lost one.
+ * without the lost one. `unreachedForMs`: how long a manager is known not to have answered, whatever its node does; one
+ * whose state is damaged never does.
  */
 export function replacement(
   view: Pick<StoreView, 'nodes'>,
   members: readonly MemberStatus[],
   nowMs: number,
+  unreachedForMs: (member: NodeId) => number = () => 0,
 ): Replacement | undefined {
   const nodes = [...view.nodes.all()];
   if (isMoving(nodes, members)) return undefined;
   const spares = nodes.filter((node) => spareAfterMs(node) !== undefined && mayManage(node));
   for (const lost of nodes.filter(({ spec }) => spec.role === 'manager')) {
     if (!mayGo(lost, members)) continue;
-    const spare = spares.find((candidate) => isDue(lost, candidate, nowMs));
+    const spare = spares.find((candidate) => isDue(lost, candidate, nowMs, unreachedForMs));
     if (spare !== undefined) return replacing(lost, spare);
   }
   return undefined;
@@ -75,9 +78,10 @@ function mayGo({ id }: Node, members: readonly MemberStatus[]): boolean {
   return own?.reachable !== true && rest.filter(({ reachable }) => reachable).length > rest.length / 2;
 }
 
-function isDue(lost: Node, spare: Node, nowMs: number): boolean {
-  const { state, sinceMs } = lost.status;
-  return state === 'down' && sinceMs !== undefined && nowMs - sinceMs >= (spareAfterMs(spare) ?? Infinity);
+function isDue(lost: Node, spare: Node, nowMs: number, unreachedForMs: (member: NodeId) => number): boolean {
+  const { state, sinceMs = nowMs } = lost.status;
+  const downForMs = state === 'down' ? nowMs - sinceMs : 0;
+  return Math.max(downForMs, unreachedForMs(lost.id)) >= (spareAfterMs(spare) ?? Infinity);
 }
 
 function replacing(lost: Node, spare: Node): Replacement {

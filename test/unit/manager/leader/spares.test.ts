@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { MemberStatus } from '#manager/consensus/consensus.ts';
+import { Absences } from '#manager/leader/absences.ts';
 import { roleDuties } from '#manager/leader/roles.ts';
 import { type Replacement, replacement, SPARE_LABEL, spareAfterMs } from '#manager/leader/spares.ts';
 import type { Change } from '#manager/store/changes.ts';
@@ -91,6 +92,22 @@ test('spares: a manager that is reached, or whose node is, is not lost', async (
   t.is(await due([...MANAGERS, LOST, SPARE], [...MEMBERS.slice(0, 2), member(3, 'c')]), undefined);
   const up = node('c', { role: 'manager', state: 'ready' });
   t.is(await due([...MANAGERS, up, SPARE], MEMBERS), undefined);
+});
+
+test('spares: a manager that was not reached for long is lost though its node is up: its state may be damaged', async (t) => {
+  const up = node('c', { role: 'manager', state: 'ready' });
+  await using at = await openTestStoreWith([...MANAGERS, up, SPARE]);
+  const absences = new Absences();
+  absences.saw(MEMBERS, 1_000);
+  const dueAt = (nowMs: number): string | undefined =>
+    replacement(at.store.view(), MEMBERS, NOW_MS, (id) => absences.forMs(id, nowMs))?.lost.id;
+  t.is(dueAt(300_999), undefined);
+  t.is(dueAt(301_000), 'c');
+  absences.saw(MEMBERS, 200_000);
+  t.is(dueAt(301_000), 'c', 'it has been away since it was first missed');
+  absences.saw([...MEMBERS.slice(0, 2), member(3, 'c')], 250_000);
+  absences.saw(MEMBERS, 260_000);
+  t.is(dueAt(301_000), undefined, 'it answered in between');
 });
 
 test('spares: only a worker with the label that is up', async (t) => {
