@@ -1,5 +1,5 @@
-import { setImmediate as breathe } from 'node:timers/promises';
 import { ShoalError } from '#proto/base/errors.ts';
+import { ownTurn } from '#proto/base/own-turn.ts';
 import { type Filters, fits, fitsLabels, parseFilters } from '#proto/http/filters.ts';
 import { type ApiRequest, boolQuery, empty, json, type Reply, type Route } from '#proto/http/types.ts';
 import type { Service } from '#proto/types/objects.ts';
@@ -42,7 +42,7 @@ async function list(view: StoreView, { query }: ApiRequest): Promise<Reply> {
     counted += withCounts ? view.tasks.sizeOf(service.id) : 0;
     if (counted < SLICE_TASKS) continue;
     counted = 0;
-    await breathe();
+    await ownTurn();
   }
   return json(views);
 }

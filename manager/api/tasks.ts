@@ -1,5 +1,5 @@
-import { setImmediate as breathe } from 'node:timers/promises';
 import { codeOf, ShoalError } from '#proto/base/errors.ts';
+import { ownTurn } from '#proto/base/own-turn.ts';
 import { type Filters, fits, fitsLabels, parseFilters } from '#proto/http/filters.ts';
 import { type ApiRequest, json, type Reply, type Route } from '#proto/http/types.ts';
 import type { NodeId, ServiceId } from '#proto/types/ids.ts';
@@ -39,7 +39,7 @@ async function list(view: StoreView, { query }: ApiRequest, self: NodeId): Promi
   const chosen: Task[] = [];
   for (const some of candidates(view, services, nodes)) {
     chosen.push(...some.filter((task) => isChosen(view, task, filters)));
-    await breathe();
+    await ownTurn();
   }
   const shown = filters.has(UP_TO_DATE) ? chosen.filter(upToDate(view)) : chosen;
   return json(shown.map((task) => taskView(view, task)));

@@ -14,7 +14,7 @@ type Committed = Extract<ToHost, { readonly kind: 'committed' }>;
  */
 export function paced(
   receive: (message: ToHost) => void,
-  nextTurn: (then: () => void) => unknown = setImmediate,
+  nextTurn: (then: () => void) => unknown = inNextTurn,
 ): (message: ToHost) => void {
   let waiting: ToHost[] = [];
   let isPausing = false;
@@ -34,6 +34,11 @@ export function paced(
     if (isPausing) waiting.push(message);
     else take(message);
   };
+}
+
+/** Not at the end of this turn either: messages come in the middle of one. */
+function inNextTurn(then: () => void): void {
+  setImmediate(() => setImmediate(then));
 }
 
 /** The same in several messages, each small enough for one turn; what is said with the entries comes with the last. */

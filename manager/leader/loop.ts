@@ -1,8 +1,8 @@
-import { setImmediate as breathe } from 'node:timers/promises';
 import { backoffMs } from '#proto/base/backoff.ts';
 import type { Clock } from '#proto/base/clock.ts';
 import { codeOf } from '#proto/base/errors.ts';
 import type { Log } from '#proto/base/log.ts';
+import { ownTurn } from '#proto/base/own-turn.ts';
 import type { Random } from '#proto/base/random.ts';
 import type { NodeId } from '#proto/types/ids.ts';
 import type { Store } from '../store/view.ts';
@@ -33,7 +33,7 @@ export const LEADER_LOOP_OPTS: LeaderLoopOpts = {
   roundsMax: 20,
   changesMax: 500,
   tasksMax: 1_000,
-  nodesMax: 50,
+  nodesMax: 20,
   lookEveryMs: 60_000,
   backoff: { firstMs: 50, maxMs: 5_000 },
 };
@@ -82,7 +82,7 @@ export class LeaderLoop {
     );
     stack.defer(network.subscribe(() => this.#wakes.wake()));
     await this.#caughtUp(signal);
-    while (!signal.aborted && this.#standing.count(store.view())) await breathe();
+    while (!signal.aborted && this.#standing.count(store.view())) await ownTurn();
     while (!signal.aborted) {
       if (await this.#look(signal)) continue;
       await this.#rest(signal);
@@ -109,7 +109,7 @@ export class LeaderLoop {
       return this.#commitFailed(error, signal);
     }
     if (!this.#agenda.isEmpty) {
-      await breathe();
+      await ownTurn();
       return true;
     }
     this.#troubles = this.#atFault ? this.#troubles + 1 : 0;
@@ -192,7 +192,7 @@ export class LeaderLoop {
     stack.defer(() => signal.removeEventListener('abort', wake));
     if (!signal.aborted) await this.#wakes.woken;
     // A look takes its time: who waits for what has just changed is answered first.
-    if (!isDue) await breathe();
+    if (!isDue) await ownTurn();
   }
 
   async #sleep(ms: number, signal: AbortSignal): Promise<void> {

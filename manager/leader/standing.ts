@@ -5,7 +5,7 @@ import { AddressUses } from '../allocator/address-uses.ts';
 import type { EventBatch, StoreView } from '../store/view.ts';
 
 /** Tasks counted in one turn of the loop: some milliseconds of work. */
-const SLICE_TASKS = 1_000;
+const SLICE_TASKS = 500;
 
 /**
  * What all tasks take of nodes and networks, as of the last entry that was applied: counted once, then kept by what happens.

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { ShoalError } from '#proto/base/errors.ts';
+import { ownTurn } from '#proto/base/own-turn.ts';
 import { cluster } from '#proto/convert/cluster.ts';
 import { network } from '#proto/convert/network.ts';
 import { node } from '#proto/convert/node.ts';
@@ -70,7 +71,7 @@ export async function* writeSnapshot(
     yield Buffer.concat(slice);
     slice = [];
     sliceBytes = 0;
-    await setImmediate();
+    await ownTurn();
   }
   yield Buffer.concat(slice);
 }

@@ -340,6 +340,7 @@ test('loop: a leader that cannot catch up yet waits, and begins when it can', as
 
 test('loop: a plan longer than an entry goes in several', async (t) => {
   const led = await lead({}, [web(1_500)]);
+  for (let turns = 0; turns < 20; turns++) await quiet();
   t.is(tasks(led).length, 1_500);
   t.true(tasks(led).every(({ status }) => status.state === TaskState.Assigned));
   t.true(led.opened.log.entries.length > 9);
