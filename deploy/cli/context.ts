@@ -28,8 +28,9 @@ export async function forEach(
 /** What a person is told of a failure. */
 export function explain(error: unknown): string {
   if (error instanceof ApiError) return `Error response from daemon: ${error.message}`;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+  const { syscall, message } = error as NodeJS.ErrnoException;
+  // A file that is not there fails alike, in another call.
+  if (syscall === 'connect') {
     return `Cannot reach the Shoal daemon: ${message}. Is shoald running? Name another one with --host.`;
   }
   return message;

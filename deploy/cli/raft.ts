@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { NodeIdentity } from '#agent/session/identity.ts';
@@ -6,6 +7,7 @@ import { machineDisk } from '#manager/consensus/disk.ts';
 import { type DumpLine, dumpState } from '#manager/consensus/dump.ts';
 import type { Finding } from '#manager/consensus/finding.ts';
 import { verifyState } from '#manager/consensus/verify.ts';
+import { codeOf, ShoalError } from '#proto/base/errors.ts';
 import { isInUse } from '../node/data-root-lock.ts';
 import { openingLock } from '../node/manager-lock.ts';
 import { jsonOf, textOf, undecodable } from './raft-lines.ts';
@@ -53,6 +55,10 @@ function stateDirOf({ state, dataRoot }: DumpOpts): string {
 
 async function run(opts: DumpOpts): Promise<void> {
   const stateDir = stateDirOf(opts);
+  if (!existsSync(stateDir)) {
+    const message = `${stateDir} is not there: name the folder of a manager's daemon with --data-root, or of a state with --state`;
+    throw new ShoalError('NOT_FOUND', message);
+  }
   const lock = await lockOf(stateDir, opts.unlockKey);
   if (opts.verify)
     verify(opts, () => dumpState(machineDisk, stateDir, lock), verifyState(machineDisk, stateDir, lock));
@@ -65,7 +71,11 @@ async function run(opts: DumpOpts): Promise<void> {
 async function lockOf(stateDir: string, unlockKey: string | undefined): Promise<Uint8Array | undefined> {
   if (unlockKey === undefined) return undefined;
   const identity = await NodeIdentity.open(dirname(stateDir));
-  await identity.unlock(unlockSecret(parseUnlockKey(unlockKey)));
+  await identity.unlock(unlockSecret(parseUnlockKey(unlockKey))).catch((error: unknown) => {
+    if (codeOf(error) !== 'UNAUTHENTICATED') throw error;
+    const message = `the unlock key does not open ${stateDir}: a manager that was down when the key was rotated has the one from before`;
+    throw new ShoalError('UNAUTHENTICATED', message, { cause: error });
+  });
   return openingLock(identity, stateDir);
 }
 
