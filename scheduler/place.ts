@@ -43,11 +43,19 @@ export interface Placement {
 /**
  * Finds nodes for every task that waits for one. Tasks of one revision are placed together; those whose node is given
  * (global services) are only checked, and first, for nobody else can take their place. Without `known`, what nodes have to
- * bear is found out by a look at every task.
+ * bear is found out by a look at every task; where `services` are given, other tasks are left waiting.
  */
-export function place(facts: ClusterFacts, nowMs: number, known?: KnownUses): Placement {
+export function place(
+  facts: ClusterFacts,
+  nowMs: number,
+  known?: KnownUses,
+  services?: ReadonlySet<ServiceId>,
+): Placement {
   const pending = [...facts.tasks.unsettled(TaskState.Pending)].filter(
-    (task) => isActive(task) && task.status.state === TaskState.Pending,
+    (task) =>
+      isActive(task) &&
+      task.status.state === TaskState.Pending &&
+      (services === undefined || services.has(task.serviceId)),
   );
   if (pending.length === 0) return { placed: [], waiting: [] };
   return new Placing(facts, nowMs, pending, known).run(pending);

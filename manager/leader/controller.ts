@@ -16,6 +16,8 @@ export interface Situation {
   readonly services?: ReadonlySet<ServiceId>;
   /** Nodes that have something new to look at, where only some services have. */
   readonly nodes?: ReadonlySet<NodeId>;
+  /** Other parts of what is to be looked at follow soon: what concerns none of these services can wait for the last one. */
+  readonly more?: boolean;
   /** What all tasks take of nodes and networks; absent: who needs that has to look. */
   readonly known?: KnownUses & KnownAddresses;
 }

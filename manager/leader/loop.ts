@@ -28,6 +28,9 @@ export interface LeaderLoopOpts extends LookOpts, AgendaOpts {
   readonly backoff: { readonly firstMs: number; readonly maxMs: number };
 }
 
+/** Where there is no end of parts, what waits for the last one has its turn after so many. */
+const PARTS_WITH_MORE = 32;
+
 export const LEADER_LOOP_OPTS: LeaderLoopOpts = {
   controllers: CONTROLLERS,
   roundsMax: 20,
@@ -59,6 +62,8 @@ export class LeaderLoop {
   readonly #standing: Standing;
   /** Times in a row that all there was to look at was looked at, and something went wrong. */
   #troubles = 0;
+  /** Parts of the agenda in a row, with others behind them. */
+  #parts = 0;
   /** Whether a controller was found at fault since. */
   #atFault = false;
 
@@ -130,7 +135,9 @@ export class LeaderLoop {
   #situation(part: Wake): Situation {
     const { clock, network } = this.#modules;
     const nowMs = Math.floor(clock.wallMs());
-    return { nowMs, networkReady: network.versions(), known: this.#standing, ...part };
+    this.#parts = this.#agenda.isEmpty ? 0 : this.#parts + 1;
+    const more = this.#parts % PARTS_WITH_MORE > 0;
+    return { nowMs, networkReady: network.versions(), known: this.#standing, ...part, more };
   }
 
   #setAlarms({ services, nodes }: Wake, atMs: number): void {

@@ -8,8 +8,8 @@ import type { Change } from '../store/changes.ts';
 export const schedule: Controller = {
   name: 'schedule',
   wakesOn: ['node', 'service', 'task'],
-  plan(view, { nowMs, known }) {
-    const { placed, waiting } = place(view, nowMs, known);
+  plan(view, { nowMs, known, services, more }) {
+    const { placed, waiting } = place(view, nowMs, known, more ? services : undefined);
     return {
       changes: [
         ...placed.map(({ task, nodeId }): Change => ({ kind: 'assignTask', taskId: task.id, nodeId })),
