@@ -102,8 +102,9 @@ export function decodeHeader(kind: FileKind, path: string, bytes: Buffer): FileH
 export function damaged(what: string): ShoalError {
   return new ShoalError(
     'FAILED_PRECONDITION',
-    `${what}. Nothing was changed. Restore the state directory from a backup; or, while the other managers have a ` +
-      'quorum, remove this manager from the cluster and let it join again with an empty state directory',
+    `${what}. Nothing was changed. While the other managers have a quorum, run docker node demote and then docker node ` +
+      'promote on one of them, for this node: it gets everything from them. If this is the only manager, restore a ' +
+      'backup of the swarm. An older copy of the state directory must not be put back while others go on',
   );
 }
 

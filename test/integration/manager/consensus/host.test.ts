@@ -203,7 +203,7 @@ test('damaged state is refused with what to do, and nothing keeps running', asyn
   writeFileSync(segment, bytes);
   await t.throwsAsync(host.start({ kind: 'restart' }), {
     code: 'FAILED_PRECONDITION',
-    message: /is damaged at byte 4096.*Nothing was changed\. Restore the state directory/,
+    message: /is damaged at byte 4096.*Nothing was changed\. .*docker node demote/,
   });
 });
 

@@ -38,7 +38,7 @@ test('log in memory: a leader whose log is damaged on disk stops when it reads i
   disk.edit(`state/log/${path}`, (bytes) => bytes.fill(0, 32 * 1024, 40 * 1024));
   group.network.heal(`node-${slow}`);
   await group.until(() => leader.failure !== undefined, `${name} stops`);
-  t.regex(String(leader.failure), /Raft log segment .* is damaged at byte .*Restore the state directory/);
+  t.regex(String(leader.failure), /Raft log segment .* is damaged at byte .*docker node demote/);
   group.kill(name);
   leader.failure = undefined;
   await group.write('after');

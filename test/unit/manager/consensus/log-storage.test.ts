@@ -222,7 +222,7 @@ test('storage: damage that is found when entries are read again is told, with wh
     flip();
     t.throws(() => pair.storage.entries(2, 4, ALL), {
       code: 'FAILED_PRECONDITION',
-      message: /segment .* is damaged.*Restore the state directory from a backup/,
+      message: /segment .* is damaged.*docker node demote/,
     });
     flip();
     t.is(pair.storage.entries(2, 4, ALL).length, 2);

@@ -209,7 +209,7 @@ test('damage: a snapshot that was cut short is noticed', (t) => {
   write(open(), 100, ['some data', 'more data']);
   const path = `state/snapshots/${disk.list('state/snapshots')[0]}`;
   disk.edit(path, (bytes) => bytes.slice(0, -48));
-  t.throws(() => readAll(open(), 100), { message: /damaged at byte .*Restore/ });
+  t.throws(() => readAll(open(), 100), { message: /damaged at byte .*docker node demote/ });
 });
 
 test('key: a snapshot under another key is refused', (t) => {
