@@ -9,7 +9,8 @@ const PATIENCE_MS = 300_000;
 
 test('a spare takes the place of a manager that is lost, which comes back as a worker', async (t) => {
   await using lab = await SwarmLab.open('esp', 3, 2);
-  t.is((await lab.docker('m1', 'node', 'update', '--label-add', 'shoal.spare-manager=30', 'w2')).code, 0);
+  const labelled = await lab.docker('m1', 'node', 'update', '--label-add', 'shoal.spare-manager=30', 'w2');
+  t.is(labelled.code, 0, labelled.err);
   await lab.kill('m3');
   await until(
     'w2 votes in place of m3',
