@@ -60,6 +60,7 @@ export class Session implements AsyncDisposable {
   #epoch = 0;
   #spokenEpoch = 0;
   #status: SessionStatus = {};
+  readonly #begun = Promise.withResolvers<void>();
   /** The last manager that was left, to be avoided. */
   #left: string | undefined;
   /** Since when managers have been found behind; monotonic. */
@@ -70,10 +71,16 @@ export class Session implements AsyncDisposable {
     const reports = new Reports(LIMITS.statusReportsWaitingMax);
     this.#out = { description, reports, networkReady: 0, changed: new Wake() };
     this.#running = this.#run(this.#stopping.signal);
+    void this.#running.finally(() => this.#begun.resolve());
   }
 
   status(): SessionStatus {
     return this.#status;
+  }
+
+  /** Resolves when a manager has taken this node in for the first time, or when that will not happen any more. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
   }
 
   /** What this node is assigned, as far as it has heard. */
@@ -181,6 +188,7 @@ export class Session implements AsyncDisposable {
     managers.succeeded(addr);
     log.info('a session with a manager has begun', { addr });
     this.#status = { manager: addr };
+    this.#begun.resolve();
     for (const [taskId, status] of statuses()) this.#out.reports.add(taskId, status);
     this.#out.changed.up();
   }

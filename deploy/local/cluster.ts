@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineClient } from '../cli/engine-client.ts';
 import { type LocalNode, startDaemon, stopDaemon } from './daemon.ts';
 import { addNode, closeLan, type Lan, nodeAddress, openLan, removeNode } from './lan.ts';
@@ -23,6 +24,9 @@ export interface UpOpts {
 const STATE_ROOT = '/var/lib/shoal/local';
 const RUN_ROOT = '/run/shoal/local';
 export const CONTROL_PORT = 2377;
+/** How long nodes that joined may take to be up, and how often that is looked at. */
+const READY_MS_MAX = 60_000;
+const LOOK_EVERY_MS = 50;
 
 /** Where a local cluster remembers what it is made of. */
 function stateFile(name: string): string {
@@ -107,7 +111,26 @@ async function form(cluster: LocalCluster, opts: UpOpts): Promise<void> {
     });
   for (const node of others.filter(({ manager }) => manager)) await join(node);
   await Promise.all(others.filter(({ manager }) => !manager).map(join));
+  await untilReady(cluster);
   opts.progress?.(`${others.length} nodes joined`);
+}
+
+/** Until the first manager knows every node by its name, and that it is up. */
+async function untilReady({ nodes }: LocalCluster): Promise<void> {
+  const [first] = nodes as [LocalNode];
+  const giveUp = AbortSignal.timeout(READY_MS_MAX);
+  for (;;) {
+    const known = await clientOf(first).call<NodeView[]>('GET', '/nodes');
+    const ready = known.filter(({ Status }) => Status.State === 'ready');
+    const names = new Set(ready.map(({ Description }) => Description.Hostname));
+    if (nodes.every(({ name }) => names.has(name))) return;
+    await sleep(LOOK_EVERY_MS, undefined, { signal: giveUp });
+  }
+}
+
+interface NodeView {
+  readonly Status: { readonly State: string };
+  readonly Description: { readonly Hostname: string };
 }
 
 interface SwarmInfo {

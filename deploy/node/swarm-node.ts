@@ -158,7 +158,8 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
         throw error;
       }
     });
-    return this.#withinPatience(joined);
+    // Who has joined is known by its name: the managers have heard from it.
+    return this.#withinPatience(joined.then(() => this.#standing?.agent.membership.session.begun));
   }
 
   leave(force: boolean): Promise<void> {
