@@ -3,7 +3,7 @@ import type { TermRun, ToHost } from './protocol.ts';
 
 /** What is applied in one turn of the loop, beyond one entry of any size: some milliseconds of work. */
 const TURN_BYTES_MAX = 64 * 1024;
-const TURN_ENTRIES_MAX = 100;
+const TURN_ENTRIES_MAX = 256;
 
 type Committed = Extract<ToHost, { readonly kind: 'committed' }>;
 

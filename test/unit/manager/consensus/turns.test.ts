@@ -79,13 +79,13 @@ test('turns: one entry is never waited with, however large it is', (t) => {
   t.deepEqual(entriesOf(loop.turns[0] as ToHost[]), [[1, 1, 0]]);
 });
 
-test('turns: no more than a hundred entries are applied in one turn', (t) => {
+test('turns: no more than 256 entries are applied in one turn', (t) => {
   const loop = new Loop();
-  loop.hear(committed(1, Array<number>(250).fill(1)));
+  loop.hear(committed(1, Array<number>(600).fill(1)));
   loop.run();
   t.deepEqual(
     loop.turns.map((turn) => entriesOf(turn).length).filter((count) => count > 0),
-    [100, 100, 50],
+    [256, 256, 88],
   );
 });
 
