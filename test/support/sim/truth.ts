@@ -179,7 +179,8 @@ export class Truth {
       const digest = digestOf(entry.data);
       const before = this.#applied[index];
       if (before?.term === entry.term && before.digest === digest) continue;
-      if (index <= commit)
+      // Who went on alone before and was cut short calls committed what it has not applied yet.
+      if (index <= commit && before !== undefined)
         this.violate(`leader completeness: member ${raftId} has another entry ${index} than was applied`);
       parts.push(index);
       this.#applied[index] = { ...entry, digest, seenInTerm: entry.term };
