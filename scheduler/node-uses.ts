@@ -1,8 +1,9 @@
 import { revisionKey } from '#proto/types/assignments.ts';
 import type { NodeId, ServiceId } from '#proto/types/ids.ts';
 import type { Revision } from '#proto/types/objects.ts';
-import { isTerminal, TaskState } from '#proto/types/states.ts';
+import { type DesiredState, isTerminal, TaskState } from '#proto/types/states.ts';
 import { type Demand, demandOf } from './demand.ts';
+import { isLeaving } from './slots.ts';
 
 /** What of a task says what it takes of its node. */
 export interface NodeUser {
@@ -10,7 +11,7 @@ export interface NodeUser {
   readonly specVersion: number;
   readonly nodeId?: NodeId | undefined;
   readonly state: TaskState;
-  readonly desired: TaskState;
+  readonly desired: DesiredState;
 }
 
 /** What the tasks of one node take. */
@@ -97,9 +98,10 @@ export class NodeUses {
 type Kind = 'active' | 'leaving';
 
 /** Undefined: takes nothing. */
-function kindOf({ nodeId, state, desired }: NodeUser): Kind | undefined {
+function kindOf(user: NodeUser): Kind | undefined {
+  const { nodeId, state } = user;
   if (nodeId === undefined || state < TaskState.Assigned || isTerminal(state)) return undefined;
-  return desired > TaskState.Complete ? 'leaving' : 'active';
+  return isLeaving(user) ? 'leaving' : 'active';
 }
 
 function count(counts: Map<string, number>, name: string, by: number): void {

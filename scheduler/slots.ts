@@ -21,13 +21,18 @@ export function compareAge(a: Task, b: Task): number {
 }
 
 /** Nothing of the task runs, nor ever will: it ended, or it left before any node had it. */
-export function isDead(task: Task): boolean {
-  return isTerminal(task.status.state) || (isLeaving(task) && task.status.state < TaskState.Assigned);
+export function isDead({ status, desired }: Pick<Task, 'status' | 'desired'>): boolean {
+  return isOver({ state: status.state, desired });
+}
+
+/** The same of a task that is known by its states. */
+export function isOver({ state, desired }: { state: TaskState; desired: Task['desired'] }): boolean {
+  return isTerminal(state) || (isLeaving({ desired }) && state < TaskState.Assigned);
 }
 
 /** The task was asked to stop. */
-export function isLeaving(task: Task): boolean {
-  return task.desired > TaskState.Complete;
+export function isLeaving({ desired }: Pick<Task, 'desired'>): boolean {
+  return desired > TaskState.Complete;
 }
 
 /** The task is meant to run, and has not ended. */

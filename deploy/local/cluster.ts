@@ -118,13 +118,16 @@ async function form(cluster: LocalCluster, opts: UpOpts): Promise<void> {
 /** Until the first manager knows every node by its name, and that it is up. */
 async function untilReady({ nodes }: LocalCluster): Promise<void> {
   const [first] = nodes as [LocalNode];
-  const giveUp = AbortSignal.timeout(READY_MS_MAX);
+  const untilMs = Date.now() + READY_MS_MAX;
   for (;;) {
     const known = await clientOf(first).call<NodeView[]>('GET', '/nodes');
     const ready = known.filter(({ Status }) => Status.State === 'ready');
     const names = new Set(ready.map(({ Description }) => Description.Hostname));
-    if (nodes.every(({ name }) => names.has(name))) return;
-    await sleep(LOOK_EVERY_MS, undefined, { signal: giveUp });
+    const missing = nodes.map(({ name }) => name).filter((name) => !names.has(name));
+    if (missing.length === 0) return;
+    if (Date.now() > untilMs)
+      throw new Error(`joined, but not up after ${READY_MS_MAX / 1000} s: ${missing.join(', ')}`);
+    await sleep(LOOK_EVERY_MS);
   }
 }
 

@@ -158,7 +158,7 @@ export class SwarmNode implements SwarmLifecycle, OperatorLifecycle, AsyncDispos
         throw error;
       }
     });
-    // Who has joined is known by its name: the managers have heard from it.
+    // Who has joined has told a manager its name: what is asked of the swarm next may say it.
     return this.#withinPatience(joined.then(() => this.#standing?.agent.membership.session.begun));
   }
 

@@ -1,6 +1,7 @@
 import type { NodeId } from '#proto/types/ids.ts';
 import type { Service } from '#proto/types/objects.ts';
 import { TaskState } from '#proto/types/states.ts';
+import { isLeaving } from '#scheduler/slots.ts';
 import type { StoreView } from '../store/view.ts';
 import type { TaskCounts } from './convert/service-view.ts';
 
@@ -9,9 +10,10 @@ export function taskCounts(view: StoreView, { id, spec }: Service): TaskCounts {
   let running = 0;
   let wanted = 0;
   let completed = 0;
-  view.tasks.glance(id, ({ state, desired, nodeId }) => {
+  view.tasks.glance(id, (task) => {
+    const { state, nodeId } = task;
     if (state === TaskState.Running && isUp(view, nodeId)) running++;
-    if (desired <= TaskState.Complete) wanted++;
+    if (!isLeaving(task)) wanted++;
     if (state === TaskState.Complete) completed++;
   });
   const isJob = spec.mode.kind === 'replicated-job' || spec.mode.kind === 'global-job';

@@ -13,8 +13,9 @@ const BLOCK_BYTES = 4096;
 /** What allocators align to. */
 const STEP_BYTES = 16;
 
-/** Of this thread: what is written is copied here first. */
+/** Of this thread: what is written is copied here first, from where it was found to be aligned the last time. */
 let bounce: Buffer | undefined;
+let alignedAt = 0;
 
 /** A second handle of an open file, for such writes. */
 export class DirectFile {
@@ -27,9 +28,12 @@ export class DirectFile {
     if (direct === undefined) return undefined;
     bounce ??= Buffer.allocUnsafeSlow(BYTES_MAX + BLOCK_BYTES);
     const from = alignedStart(direct, bounce);
-    if (from !== undefined) return new DirectFile(direct, bounce.subarray(from, from + BYTES_MAX));
-    closeSync(direct);
-    return undefined;
+    if (from === undefined) {
+      closeSync(direct);
+      return undefined;
+    }
+    alignedAt = from;
+    return new DirectFile(direct, bounce.subarray(from, from + BYTES_MAX));
   }
 
   private constructor(handle: number, aligned: Buffer) {
@@ -43,12 +47,22 @@ export class DirectFile {
     if (length > BYTES_MAX || length % BLOCK_BYTES !== 0 || at % BLOCK_BYTES !== 0) return false;
     this.#aligned.set(bytes);
     for (let done = 0; done < length; ) {
-      const count = writeSync(this.#handle, this.#aligned, done, length - done, at + done);
+      const count = this.#writeSome(this.#aligned.subarray(done, length), at + done);
       // A part of a block can't be gone on from: the whole is written again, the usual way.
-      if (count % BLOCK_BYTES !== 0) return false;
+      if (count === 0 || count % BLOCK_BYTES !== 0) return false;
       done += count;
     }
     return true;
+  }
+
+  /** How many bytes; none where the file system takes no such write after all. */
+  #writeSome(bytes: Buffer, at: number): number {
+    try {
+      return writeSync(this.#handle, bytes, 0, bytes.length, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EINVAL') return 0;
+      throw error;
+    }
   }
 
   close(): void {
@@ -66,11 +80,15 @@ function openDirect(handle: number): number | undefined {
 
 /** Where in it the file can be read to, and so written from. */
 function alignedStart(handle: number, buffer: Buffer): number | undefined {
-  for (let from = 0; from < BLOCK_BYTES; from += STEP_BYTES)
-    try {
-      if (readSync(handle, buffer, from, BLOCK_BYTES, 0) === BLOCK_BYTES) return from;
-    } catch {
-      // Not here.
-    }
+  if (canRead(handle, buffer, alignedAt)) return alignedAt;
+  for (let from = 0; from < BLOCK_BYTES; from += STEP_BYTES) if (canRead(handle, buffer, from)) return from;
   return undefined;
+}
+
+function canRead(handle: number, buffer: Buffer, from: number): boolean {
+  try {
+    return readSync(handle, buffer, from, BLOCK_BYTES, 0) === BLOCK_BYTES;
+  } catch {
+    return false;
+  }
 }

@@ -22,8 +22,9 @@ import type { Soon } from './opts.ts';
 import { Outbox } from './outbox.ts';
 import { pack, toHandOver } from './packed.ts';
 import { Proposals } from './proposals.ts';
-import type { CorePort, Failure, TermRun } from './protocol.ts';
+import type { CorePort, Failure } from './protocol.ts';
 import { Reads } from './reads.ts';
+import { runsOf } from './term-runs.ts';
 import type { Transport } from './transport.ts';
 
 /** When the connection to the leader breaks, the followers campaign one after the other, this far apart. */
@@ -301,7 +302,7 @@ export class Driver implements Disposable {
     const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
     const given = { index: last.index, bytes, responses };
     const asks = this.#applying.add(given, changes.length > 0);
-    const terms = termRuns(entries);
+    const terms = runsOf(entries.map(({ term }) => term));
     this.#modules.port.post({ kind: 'committed', firstIndex, terms, data, outcomes, asks }, toHandOver(data));
     this.#handed = { index: last.index, term: last.term };
     this.#modules.committed(entries, changes.length > 0);
@@ -363,14 +364,4 @@ export class Driver implements Disposable {
     const failure: Failure = { code: 'UNAVAILABLE', message };
     this.#modules.port.post({ kind: 'refused', what, ids, failure });
   }
-}
-
-function termRuns(entries: readonly Entry[]): TermRun[] {
-  const runs: { term: number; count: number }[] = [];
-  for (const { term } of entries) {
-    const last = runs.at(-1);
-    if (last?.term === term) last.count += 1;
-    else runs.push({ term, count: 1 });
-  }
-  return runs;
 }

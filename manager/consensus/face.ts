@@ -16,6 +16,7 @@ import { pack, toHandOver, unpack } from './packed.ts';
 import type { Outcomes } from './proposals.ts';
 import type { Answers, Failure, HostPort, OrderedToHost, Request, TermRun, ToHost } from './protocol.ts';
 import { StateTransfer } from './state-transfer.ts';
+import { termsOf } from './term-runs.ts';
 
 /** Data of proposals that wait; as many as the limit of their number says may be small. */
 const PROPOSAL_BYTES_WAITING_MAX = 64 * 1024 * 1024;
@@ -268,10 +269,9 @@ export class Face implements Consensus, KeepsFiles {
   }
 
   #apply(firstIndex: number, terms: readonly TermRun[], datas: readonly Uint8Array[]): void {
-    const entries: CommittedEntry[] = [];
-    for (const { term, count } of terms)
-      for (let left = count; left > 0; left -= 1)
-        entries.push({ index: firstIndex + entries.length, term, data: datas[entries.length] as Uint8Array });
+    const entries = termsOf(terms).map((term, at): CommittedEntry => {
+      return { index: firstIndex + at, term, data: datas[at] as Uint8Array };
+    });
     this.#modules.stateMachine.apply(entries);
     this.#applied = firstIndex + entries.length - 1;
     this.#releaseReads();

@@ -1,5 +1,6 @@
 import { pack, unpack } from './packed.ts';
-import type { TermRun, ToHost } from './protocol.ts';
+import type { ToHost } from './protocol.ts';
+import { runsOf, termsOf } from './term-runs.ts';
 
 /** What is applied in one turn of the loop, beyond one entry of any size: some milliseconds of work. */
 const TURN_BYTES_MAX = 64 * 1024;
@@ -46,7 +47,7 @@ function partsOf(message: Committed): Committed[] {
   const entries = unpack(message.data);
   const ends = turnEnds(entries);
   if (ends.length <= 1) return [message];
-  const terms = message.terms.flatMap(({ term, count }) => Array<number>(count).fill(term));
+  const terms = termsOf(message.terms);
   return ends.map((end, part) => {
     const from = part === 0 ? 0 : (ends[part - 1] as number);
     const isLast = part === ends.length - 1;
@@ -76,14 +77,4 @@ function turnEnds(entries: readonly Uint8Array[]): number[] {
     bytes += length;
   }
   return [...ends, entries.length];
-}
-
-function runsOf(terms: readonly number[]): TermRun[] {
-  const runs: { term: number; count: number }[] = [];
-  for (const term of terms) {
-    const last = runs.at(-1);
-    if (last?.term === term) last.count += 1;
-    else runs.push({ term, count: 1 });
-  }
-  return runs;
 }

@@ -1,7 +1,7 @@
 import type { NetworkId, NodeId, ServiceId } from '#proto/types/ids.ts';
 import { networkIdsOf } from '#proto/types/specs.ts';
-import { isTerminal, TaskState } from '#proto/types/states.ts';
-import { isDead } from '#scheduler/slots.ts';
+import { TaskState } from '#proto/types/states.ts';
+import { isDead, isOver } from '#scheduler/slots.ts';
 import type { StoreView, TaskGlance } from '../store/view.ts';
 
 /*
@@ -39,8 +39,7 @@ export function nodesOn(view: StoreView, network: NetworkId): ReadonlySet<NodeId
   return nodes;
 }
 
-/** A task gets its addresses when it becomes pending, and keeps them until it is over; see isDead. */
-function hasAddresses({ state, desired }: TaskGlance): boolean {
-  const isOver = isTerminal(state) || (desired > TaskState.Complete && state < TaskState.Assigned);
-  return state > TaskState.New && !isOver;
+/** A task gets its addresses when it becomes pending, and keeps them until it is over. */
+function hasAddresses(task: TaskGlance): boolean {
+  return task.state > TaskState.New && !isOver(task);
 }
